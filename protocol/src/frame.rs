@@ -36,18 +36,28 @@ pub enum FrameError {
     },
 }
 
-/// The size of the frame that follows this length.
+/// The size of the frame at the front of `buffer`, its length not counted; `None` until that has come.
 ///
 /// # Errors
 /// Whatever is not from 1 to `size_max`.
-pub fn size_bytes(length: [u8; LENGTH_BYTES], size_max: usize) -> Result<usize, FrameError> {
-    let length = i32::from_be_bytes(length);
+pub fn frame_size(buffer: &[u8], size_max: usize) -> Result<Option<usize>, FrameError> {
+    let Some(length) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    let length = i32::from_be_bytes(*length);
     match usize::try_from(length) {
         Err(_) => Err(FrameError::Negative(length)),
         Ok(0) => Err(FrameError::Empty),
         Ok(size) if size > size_max => Err(FrameError::TooLarge { size, size_max }),
-        Ok(size) => Ok(size),
+        Ok(size) => Ok(Some(size)),
     }
+}
+
+/// Key, version and correlation id of a request: what is in the same place whatever it is.
+///
+/// # Errors
+/// [`DecodeError::Truncated`].
+pub fn peek(frame: &[u8]) -> Result<(i16, i16, i32), DecodeError> {
+    let mut reader = Reader::new(frame);
+    Ok((reader.i16()?, reader.i16()?, reader.i32()?))
 }
 
 /// What stands in front of every request.
@@ -93,10 +103,10 @@ impl<'a> RequestHeader<'a> {
 /// # Errors
 /// As [`Encode::encode`](crate::codec::Encode::encode).
 pub fn encode_request<'a, R: Request<'a>>(
+    request: &R,
+    version: i16,
     correlation_id: i32,
     client_id: Option<&str>,
-    version: i16,
-    request: &R,
 ) -> Result<Bytes, EncodeError> {
     let mut writer = Writer::new();
     writer.i32(0);
@@ -117,9 +127,9 @@ pub fn encode_request<'a, R: Request<'a>>(
 /// # Errors
 /// As [`Encode::encode`](crate::codec::Encode::encode).
 pub fn encode_response<'a, R: Response<'a>>(
-    correlation_id: i32,
-    version: i16,
     response: &R,
+    version: i16,
+    correlation_id: i32,
 ) -> Result<Vec<Bytes>, EncodeError> {
     let mut writer = Writer::new();
     writer.i32(0);
@@ -138,11 +148,24 @@ pub fn encode_response<'a, R: Response<'a>>(
 /// Where the bytes went wrong.
 pub fn decode_response<'a, R: Response<'a>>(frame: &'a Bytes, version: i16) -> Result<(i32, R), DecodeError> {
     let mut reader = Reader::shared(frame);
+    let correlation_id = decode_response_header(&mut reader, R::KEY, version)?;
+    Ok((correlation_id, R::decode(&mut reader, version)?))
+}
+
+/// Takes the header off a response's frame, gives its correlation id and leaves the message.
+///
+/// # Errors
+/// Where the bytes went wrong.
+pub fn decode_response_header(
+    reader: &mut Reader<'_>,
+    key: ApiKey,
+    version: i16,
+) -> Result<i32, DecodeError> {
     let correlation_id = reader.i32()?;
-    if has_tagged_response_header(R::KEY, version) {
+    if has_tagged_response_header(key, version) {
         reader.tagged_fields(|_, _| Ok(false))?;
     }
-    Ok((correlation_id, R::decode(&mut reader, version)?))
+    Ok(correlation_id)
 }
 
 fn has_tagged_response_header(key: ApiKey, version: i16) -> bool {
@@ -169,8 +192,8 @@ mod tests {
     #[test]
     fn lengths() {
         let cases = [
-            ([0, 0, 0, 1], Ok(1)),
-            ([0, 0, 0, 100], Ok(100)),
+            ([0, 0, 0, 1], Ok(Some(1))),
+            ([0, 0, 0, 100], Ok(Some(100))),
             ([0, 0, 0, 101], Err(FrameError::TooLarge { size: 101, size_max: 100 })),
             ([0, 0, 0, 0], Err(FrameError::Empty)),
             ([0xff, 0xff, 0xff, 0xff], Err(FrameError::Negative(-1))),
@@ -179,16 +202,17 @@ mod tests {
             (*b"GET ", Err(FrameError::TooLarge { size: 0x4745_5420, size_max: 100 })),
         ];
         for (length, size) in cases {
-            assert_eq!(size_bytes(length, 100), size, "{length:?}");
+            assert_eq!(frame_size(&length, 100), size, "{length:?}");
         }
+        assert_eq!(frame_size(&[0, 0, 0], 100), Ok(None));
     }
 
     #[test]
     fn request_headers() {
         let heartbeat = HeartbeatRequest { group_id: Cow::Borrowed("g"), ..Default::default() };
-        let old = encode_request(7, Some("me"), 0, &heartbeat).expect("encodes");
+        let old = encode_request(&heartbeat, 0, 7, Some("me")).expect("encodes");
         assert_eq!(old[..18], *b"\0\0\0\x15\0\x0c\0\0\0\0\0\x07\0\x02me\0\x01");
-        let flexible = encode_request(7, None, 4, &heartbeat).expect("encodes");
+        let flexible = encode_request(&heartbeat, 4, 7, None).expect("encodes");
         assert_eq!(flexible[..17], *b"\0\0\0\x14\0\x0c\0\x04\0\0\0\x07\xff\xff\0\x02g");
 
         for (frame, version, client_id) in [(old, 0, Some("me")), (flexible, 4, None)] {
@@ -204,7 +228,7 @@ mod tests {
     #[test]
     fn of_an_unknown_version_only_the_header_is_read() {
         let mut frame =
-            encode_request(7, None, 5, &ApiVersionsRequest::default()).expect("encodes")[4..].to_vec();
+            encode_request(&ApiVersionsRequest::default(), 5, 7, None).expect("encodes")[4..].to_vec();
         frame[3] = 99;
         frame.truncate(10);
         let header = RequestHeader::decode(&mut Reader::new(&frame)).expect("decodes");
@@ -213,9 +237,9 @@ mod tests {
 
     #[test]
     fn only_the_response_to_api_versions_never_has_tags_in_its_header() {
-        let versions = encode_response(7, 3, &ApiVersionsResponse::default()).expect("encodes").concat();
+        let versions = encode_response(&ApiVersionsResponse::default(), 3, 7).expect("encodes").concat();
         assert_eq!(versions, *b"\0\0\0\x0c\0\0\0\x07\0\0\x01\0\0\0\0\0");
-        let heartbeat = encode_response(7, 4, &HeartbeatResponse::default()).expect("encodes").concat();
+        let heartbeat = encode_response(&HeartbeatResponse::default(), 4, 7).expect("encodes").concat();
         assert_eq!(heartbeat, *b"\0\0\0\x0c\0\0\0\x07\0\0\0\0\0\0\0\0");
     }
 
@@ -230,7 +254,7 @@ mod tests {
             }],
             ..Default::default()
         };
-        let chunks = encode_response(1, 12, &response).expect("encodes");
+        let chunks = encode_response(&response, 12, 1).expect("encodes");
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[1].as_ptr(), records.as_ptr());
 

@@ -50,6 +50,12 @@ impl<'a> Reader<'a> {
         self.rest.as_ptr() as usize - self.start
     }
 
+    /// How many bytes have not been taken yet.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     /// What has not been taken yet.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {

@@ -25,10 +25,22 @@ use crate::types::TopicId;
 pub struct Records(pub Vec<Bytes>);
 
 impl Records {
-    /// Their size together.
+    /// Their size together, in bytes.
     #[must_use]
-    pub fn size_bytes(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+}
+
+impl From<Vec<Bytes>> for Records {
+    fn from(pieces: Vec<Bytes>) -> Records {
+        Records(pieces)
     }
 }
 
@@ -51,7 +63,7 @@ impl<'a> Wire<'a> for Records {
     }
 
     fn write(&self, writer: &mut Writer, form: Form) -> Result<(), EncodeError> {
-        writer.length(Some(self.size_bytes()), form.flexible)?;
+        writer.length(Some(self.len()), form.flexible)?;
         for piece in &self.0 {
             writer.splice(piece.clone());
         }
