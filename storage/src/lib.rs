@@ -1,0 +1,66 @@
+//! The log on disk: partition logs in Apache Kafka's file formats.
+//!
+//! Synchronous, and the only crate that touches files. It knows no sockets and no error codes, and stores only
+//! v2 record batches: older formats are converted before they get here.
+//!
+//! ```text
+//!  Store ── one data directory: lock, ids, checkpoints, every log in it          store.rs
+//!    └── PartitionLog ── append, read, sync, look-ups by time, epochs             log/
+//!          ├── Segment ── one .log with its indexes                               segment/
+//!          ├── Producers ── idempotence, open transactions                        producers/
+//!          ├── Epochs ── leader epoch → first offset                              epochs.rs
+//!          └── retention, compaction                                              log/maintain.rs, compaction/
+//!  Env ── disk, clock, random bytes; a simulated disk for crash tests             env/
+//! ```
+//!
+//! # How to use it
+//!
+//! ```ignore
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! use protocol::types::{Epoch, Offset, PartitionIndex, TopicId};
+//! use storage::{AppendOptions, Env, LogConfig, Store, StoreConfig};
+//!
+//! let env = Env::real();
+//! let now = env.clock.now();
+//! let (store, _what_recovery_found) = Store::open(dir, StoreConfig::default(), env)?;
+//! let log = store.create_log("orders", PartitionIndex(0), TopicId([7; 16]), LogConfig::default())?;
+//! # let batches = storage::testing::batch_of(&[b"hello"]);
+//!
+//! let appended = log.append(&batches, Epoch(0), &AppendOptions::client(now))?; // acks=1 may answer now
+//! log.sync()?; // acks=all may answer once log.synced() > appended.last_offset
+//!
+//! let read = log.read(Offset(0), 1 << 20, true, log.marks().high())?;
+//! assert_eq!(read.next_offset, appended.last_offset.next());
+//! store.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Signatures
+//!
+//! ```text
+//! Store::open(dir: &Path, StoreConfig, Env) -> Result<(Store, Vec<RecoveryReport>), StoreError>
+//! store.create_log(&str, PartitionIndex, TopicId, LogConfig) -> Result<Arc<PartitionLog>, StoreError>
+//! store.log(&str, PartitionIndex) -> Option<Arc<PartitionLog>>
+//! store.logs() -> Vec<Arc<PartitionLog>>              // by topic and partition
+//! store.delete_topic(&str) -> Result<usize, StoreError>
+//! store.flush_checkpoints() -> Result<(), StoreError> // every minute, and after DeleteRecords
+//! store.maintain(now: TimestampMs) -> MaintenanceReport   // retention, compaction, expiry; every few seconds
+//! store.close() -> Result<(), StoreError>             // clean shutdown
+//! store.cluster_id() -> &str, node_id() -> i32, directory_id() -> TopicId, space() -> DiskSpace, dir() -> &Path
+//! store.random_id() -> TopicId
+//!
+//! log.append(&[u8], Epoch, &AppendOptions) -> Result<Appended, AppendError>
+//! log.read(from, max_bytes: usize, min_one_message: bool, up_to: Offset) -> Result<Read, ReadError>
+//! log.sync() -> Result<Offset, LogFailed>             // group commit; call from a small pool
+//! log.synced() -> Offset                              // everything before it survives power loss
+//! log.marks() -> Marks                                // start() <= stable() <= high() <= end()
+//! log.offset_for_timestamp(TimestampMs) -> Result<Option<(Offset, TimestampMs)>, ReadError>
+//! log.max_timestamp() -> Result<Option<(Offset, TimestampMs)>, ReadError>
+//! log.aborted_transactions(from, up_to) -> Result<Vec<AbortedTransaction>, ReadError>
+//! log.end_of_epoch(Epoch) -> Option<(Epoch, Offset)>, epoch_at(Offset), latest_epoch()
+//! log.delete_records(before: Offset) -> Result<Offset, ReadError>
+//! log.producers(), segment_infos(), size_bytes(), topic(), partition(), topic_id(), config(), set_config(), failed()
+//! ```
