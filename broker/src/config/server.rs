@@ -1,0 +1,508 @@
+//! Settings of the broker: the table of its keys, and the typed struct that the table makes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use super::ConfigError;
+use super::describe::{Entry, Texts, contributions, entry, in_force};
+use super::key::{ConfigType, Form, Importance, Key, keys};
+use super::sources::{read_arguments, read_environment, read_file};
+use super::value::{Address, Listener};
+
+const LISTENERS: Form =
+    Form::Other(ConfigType::List, "PLAINTEXT://host:port, or several with commas between");
+const ADDRESS: Form = Form::Other(ConfigType::String, "host:port, or nothing to turn it off");
+const DIRECTORY: Form = Form::Other(ConfigType::String, "one directory");
+
+keys! {
+    /// The broker's settings, checked. Made by [`ServerConfig::load`].
+    struct ServerConfig, table ROWS, read_only true, keeps kept: Kept;
+
+    /// Where Kafka clients connect. `localhost` listens on the loopback of IPv4 and IPv6, an empty host on
+    /// every interface; port 0 takes a free port.
+    listeners: Vec<Listener> = "listeners", Some("PLAINTEXT://localhost:9092"), LISTENERS, High;
+    /// The address that clients are told to use. Unset, each client is told the address it connected to,
+    /// which is right unless a proxy or port mapping stands between.
+    advertised_listeners: Option<Vec<Listener>> = "advertised.listeners", None, LISTENERS, High;
+    /// Where HTTP is served: health, metrics, recommendations. Empty turns it off.
+    http_listen: Option<Address> = "http.listen", Some("127.0.0.1:8080"), ADDRESS, High;
+    /// The largest body of an HTTP request, in bytes.
+    http_request_max_bytes: usize =
+        "http.request.max.bytes", Some("1048576"), Form::Int(1024, i32::MAX), Low;
+    /// How long an HTTP request may take before it is answered with 503.
+    http_request_timeout: Duration =
+        "http.request.timeout.ms", Some("10000"), Form::Long(1, i32::MAX as i64), Low;
+    /// The number by which clients know this broker. A data directory keeps the one it was made with.
+    node_id: i32 = "node.id", Some("1"), Form::Int(0, i32::MAX), Low;
+    /// The directory that holds everything this broker keeps; used if `log.dirs` is unset.
+    log_dir: PathBuf = "log.dir", Some("kindred-data"), DIRECTORY, High;
+    /// The directory that holds everything this broker keeps. One only: there is one disk to promise for.
+    log_dirs: Option<PathBuf> = "log.dirs", None, DIRECTORY, High;
+
+    /// Connections served at a time; further ones are closed at once.
+    max_connections: usize = "max.connections", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+    /// A connection silent for longer is closed.
+    connections_max_idle: Duration =
+        "connections.max.idle.ms", Some("600000"), Form::Long(1, i64::MAX), Medium;
+    /// The largest request, in bytes. A longer one closes the connection before any of it is kept.
+    socket_request_max_bytes: usize =
+        "socket.request.max.bytes", Some("104857600"), Form::Int(1, i32::MAX), Medium;
+    /// The most a fetch answers, in bytes, whatever the client asks for; one batch is always answered.
+    fetch_max_bytes: usize = "fetch.max.bytes", Some("57671680"), Form::Int(1024, i32::MAX), Medium;
+
+    /// Partitions of a topic whose maker does not say.
+    num_partitions: i32 = "num.partitions", Some("1"), Form::Int(1, i32::MAX), Medium;
+    /// Whether a client's first question about a topic makes it.
+    auto_create_topics_enable: bool = "auto.create.topics.enable", Some("true"), Form::Bool, High;
+    /// Whether topics can be deleted.
+    delete_topic_enable: bool = "delete.topic.enable", Some("true"), Form::Bool, High;
+    /// Replicas of a topic whose maker does not say. There is one node, so there is one.
+    default_replication_factor: i32 = "default.replication.factor", Some("1"), Form::Int(1, 1), Low;
+    /// Accepted so that configurations written for a cluster work. There is one replica, and `acks=all`
+    /// waits for its disk.
+    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), Form::Int(1, i32::MAX), Low;
+
+    /// Whether a write with `acks=all` is acknowledged only after the disk has it: one sync for all that
+    /// wait. `false` gives a single Apache Kafka replica's promise, which is to have it in memory.
+    log_acks_all_sync: bool = "log.acks.all.sync", Some("true"), Form::Bool, High;
+    /// How long a record may stay in memory alone: a power failure loses no more than this of what was
+    /// acknowledged with `acks=1`.
+    log_flush_interval: Duration =
+        "log.flush.interval.ms", Some("1000"), Form::Long(1, i64::MAX), High;
+    /// The size at which a segment file is closed and the next begun, in bytes.
+    log_segment_bytes: i32 = "log.segment.bytes", Some("1073741824"), Form::Int(14, i32::MAX), High;
+    /// The age, by its records' times, at which a segment is closed. Unset: `log.roll.hours`.
+    log_roll_ms: Option<i64> = "log.roll.ms", None, Form::Long(1, i64::MAX), High;
+    /// The age at which a segment is closed, in hours.
+    log_roll_hours: i32 = "log.roll.hours", Some("168"), Form::Int(1, i32::MAX), High;
+    /// Up to this is taken off the age at which a segment is closed, so that many topics do not roll at
+    /// once. Unset: `log.roll.jitter.hours`.
+    log_roll_jitter_ms: Option<i64> = "log.roll.jitter.ms", None, Form::Long(0, i64::MAX), Low;
+    /// Up to this is taken off the age at which a segment is closed, in hours.
+    log_roll_jitter_hours: i32 = "log.roll.jitter.hours", Some("0"), Form::Int(0, i32::MAX), Low;
+    /// How long records are kept; -1 for ever. Unset: `log.retention.minutes`.
+    log_retention_ms: Option<i64> = "log.retention.ms", None, Form::Long(-1, i64::MAX), High;
+    /// How long records are kept, in minutes; -1 for ever. Unset: `log.retention.hours`.
+    log_retention_minutes: Option<i32> = "log.retention.minutes", None, Form::Int(-1, i32::MAX), High;
+    /// How long records are kept, in hours; -1 for ever.
+    log_retention_hours: i32 = "log.retention.hours", Some("168"), Form::Int(-1, i32::MAX), High;
+    /// The size above which a partition's oldest segments go, in bytes; -1 for none.
+    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Form::Long(-1, i64::MAX), High;
+    /// How often segments are checked against the retention settings.
+    log_retention_check_interval: Duration =
+        "log.retention.check.interval.ms", Some("300000"), Form::Long(1, i64::MAX), Medium;
+    /// What happens to old records: `delete` by age and size, `compact` to the last of each key.
+    log_cleanup_policy: String =
+        "log.cleanup.policy", Some("delete"), Form::SomeOf(&["compact", "delete"]), Medium;
+    /// One entry of the offset index for about this many bytes of log.
+    log_index_interval_bytes: i32 =
+        "log.index.interval.bytes", Some("4096"), Form::Int(0, i32::MAX), Medium;
+    /// The largest index file, in bytes; a full one closes its segment.
+    log_index_size_max_bytes: i32 =
+        "log.index.size.max.bytes", Some("10485760"), Form::Int(12, i32::MAX), Medium;
+    /// How long a removed file stays on disk, as `.deleted`.
+    log_segment_delete_delay_ms: i64 =
+        "log.segment.delete.delay.ms", Some("60000"), Form::Long(0, i64::MAX), Low;
+    /// How often it is written down up to where each log is known to be on disk: what comes after is read
+    /// again after a crash.
+    log_flush_offset_checkpoint_interval: Duration =
+        "log.flush.offset.checkpoint.interval.ms", Some("60000"), Form::Long(1, i32::MAX as i64), Low;
+    /// Logs opened at a time when the broker starts.
+    num_recovery_threads_per_data_dir: usize =
+        "num.recovery.threads.per.data.dir", Some("2"), Form::Int(1, 1024), Low;
+    /// The largest batch of records taken, in bytes as it arrives.
+    message_max_bytes: i32 = "message.max.bytes", Some("1048588"), Form::Int(0, i32::MAX), High;
+    /// Whose clock a record's timestamp is: `CreateTime` the producer's, `LogAppendTime` the broker's.
+    log_message_timestamp_type: String = "log.message.timestamp.type", Some("CreateTime"),
+        Form::OneOf(&["CreateTime", "LogAppendTime"]), Medium;
+    /// How far a producer's timestamp may lie in the past.
+    log_message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms",
+        Some("9223372036854775807"), Form::Long(0, i64::MAX), Medium;
+    /// How far a producer's timestamp may lie in the future.
+    log_message_timestamp_after_max_ms: i64 = "log.message.timestamp.after.max.ms",
+        Some("3600000"), Form::Long(0, i64::MAX), Medium;
+    /// How stored batches are compressed: `producer` keeps each as it came.
+    compression_type: String = "compression.type", Some("producer"), Form::OneOf(super::topic::COMPRESSIONS), High;
+
+    /// Memory for the keys of one compaction, in bytes.
+    log_cleaner_dedupe_buffer_size: usize =
+        "log.cleaner.dedupe.buffer.size", Some("134217728"), Form::Long(1 << 20, 1 << 40), Medium;
+    /// How long a compacted topic still shows that a key was deleted.
+    log_cleaner_delete_retention_ms: i64 =
+        "log.cleaner.delete.retention.ms", Some("86400000"), Form::Long(0, i64::MAX), Medium;
+    /// How long a record stays uncompacted at least.
+    log_cleaner_min_compaction_lag_ms: i64 =
+        "log.cleaner.min.compaction.lag.ms", Some("0"), Form::Long(0, i64::MAX), Medium;
+    /// How long a record stays uncompacted at most.
+    log_cleaner_max_compaction_lag_ms: i64 = "log.cleaner.max.compaction.lag.ms",
+        Some("9223372036854775807"), Form::Long(1, i64::MAX), Medium;
+    /// The share of a log that is not yet compacted at which compaction starts.
+    log_cleaner_min_cleanable_ratio: f64 =
+        "log.cleaner.min.cleanable.ratio", Some("0.5"), Form::Double(0.0, 1.0), Medium;
+
+    /// Partitions of the topic that holds groups and their offsets. It counts when the topic is made.
+    offsets_topic_num_partitions: i32 =
+        "offsets.topic.num.partitions", Some("1"), Form::Int(1, i32::MAX), High;
+    /// Replicas of that topic. There is one node, so there is one.
+    offsets_topic_replication_factor: i32 =
+        "offsets.topic.replication.factor", Some("1"), Form::Int(1, 1), Low;
+    /// The segment size of that topic, in bytes: small, so that compaction keeps start-up short.
+    offsets_topic_segment_bytes: i32 =
+        "offsets.topic.segment.bytes", Some("104857600"), Form::Int(14, i32::MAX), Low;
+    /// How long the offsets of a group without members are kept, in minutes.
+    offsets_retention: Duration =
+        "offsets.retention.minutes", Some("10080"), Form::Int(1, i32::MAX), High;
+    /// How often offsets are checked against their retention.
+    offsets_retention_check_interval: Duration =
+        "offsets.retention.check.interval.ms", Some("600000"), Form::Long(1, i64::MAX), Low;
+    /// The longest note a consumer may leave with an offset.
+    offset_metadata_max_bytes: usize =
+        "offset.metadata.max.bytes", Some("4096"), Form::Int(0, i32::MAX), High;
+    /// The shortest session time-out a group member may ask for.
+    group_min_session_timeout: Duration =
+        "group.min.session.timeout.ms", Some("6000"), Form::Int(1, i32::MAX), Medium;
+    /// The longest session time-out a group member may ask for.
+    group_max_session_timeout: Duration =
+        "group.max.session.timeout.ms", Some("1800000"), Form::Int(1, i32::MAX), Medium;
+    /// How long the first member of an empty group waits for others. Apache Kafka waits 3 s; a single node
+    /// is mostly asked by one consumer at a time, which would wait for nobody.
+    group_initial_rebalance_delay: Duration =
+        "group.initial.rebalance.delay.ms", Some("0"), Form::Int(0, i32::MAX), Medium;
+    /// Members that a group may have.
+    group_max_size: usize = "group.max.size", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+
+    /// How long a silent idempotent producer is remembered.
+    producer_id_expiration_ms: i64 =
+        "producer.id.expiration.ms", Some("86400000"), Form::Int(1, i32::MAX), Low;
+    /// The longest transaction a producer may ask for.
+    transaction_max_timeout: Duration =
+        "transaction.max.timeout.ms", Some("900000"), Form::Int(1, i32::MAX), High;
+
+    /// Whether the recommender learns from this broker's topics.
+    recommender_enable: bool = "recommender.enable", Some("true"), Form::Bool, High;
+    /// How often changed lists are written to the output topics. A list that changes often in between is
+    /// written once; HTTP answers do not wait for it.
+    recommender_emit_interval: Duration =
+        "recommender.emit.interval.ms", Some("100"), Form::Int(1, i32::MAX), Medium;
+}
+
+/// What a [`ServerConfig`] has beside its fields.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// As set, by key. Shared with the settings of every topic.
+    texts: Arc<Texts>,
+    recommender: recommender::Config,
+}
+
+/// Every key of the broker: the table above, then the recommender's own.
+pub fn server_keys() -> &'static [Key] {
+    static KEYS: LazyLock<Vec<Key>> =
+        LazyLock::new(|| ROWS.iter().copied().chain(recommender_keys()).collect());
+    &KEYS
+}
+
+/// The recommender's rows in this table's terms.
+fn recommender_keys() -> impl Iterator<Item = Key> {
+    static DEFAULTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let config = recommender::Config::default();
+        recommender::config::ROWS.iter().map(|row| (row.get)(&config)).collect()
+    });
+    recommender::config::ROWS.iter().zip(DEFAULTS.iter()).map(|(row, default)| {
+        let config_type = match (default.parse::<i64>(), default.parse::<f64>()) {
+            (Ok(_), _) => ConfigType::Long,
+            (_, Ok(_)) => ConfigType::Double,
+            _ => ConfigType::List,
+        };
+        Key {
+            name: row.key,
+            form: Form::Other(config_type, expected(row.key)),
+            default: Some(default),
+            documentation: row.doc,
+            importance: Importance::Low,
+            sensitive: false,
+            read_only: true,
+            synonyms: &[],
+            reads: |text, name| recommender::Config::default().set(name, text).is_ok(),
+        }
+    })
+}
+
+/// What a row of the recommender takes: it says so when it refuses, and only lists take this text.
+fn expected(key: &str) -> &'static str {
+    match recommender::Config::default().set(key, "\0") {
+        Err(recommender::config::ConfigError::BadValue { expected, .. }) => expected,
+        _ => "a list, with commas between",
+    }
+}
+
+impl ServerConfig {
+    /// Reads the settings: defaults, then `file`, `environment` and `arguments` (each `key=value`), where
+    /// the later wins.
+    ///
+    /// # Errors
+    /// [`ConfigError`], one line for whoever wrote the setting.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        arguments: &[String],
+    ) -> Result<Self, ConfigError> {
+        let mut texts = Texts::new();
+        if let Some(path) = file {
+            read_file(server_keys(), &mut texts, path)?;
+        }
+        read_environment(server_keys(), &mut texts, environment)?;
+        read_arguments(server_keys(), &mut texts, arguments)?;
+        let config = Self::from_texts(texts);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn from_texts(texts: Texts) -> Self {
+        let mut recommender = recommender::Config::default();
+        for key in recommender_keys() {
+            if let Some(text) = texts.get(key.name) {
+                recommender.set(key.name, text).expect("checked when it was set");
+            }
+        }
+        let texts = Arc::new(texts);
+        let kept = Kept { texts: Arc::clone(&texts), recommender };
+        Self::from_text(|key| in_force(key, &texts), kept)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.group_min_session_timeout > self.group_max_session_timeout {
+            let message = "`group.min.session.timeout.ms` is greater than `group.max.session.timeout.ms`";
+            return Err(ConfigError::Conflict(message.into()));
+        }
+        super::TopicConfig::effective(self, &BTreeMap::new()).map(drop)
+    }
+
+    /// The directory that holds everything this broker keeps.
+    pub fn data_dir(&self) -> &Path {
+        self.log_dirs.as_ref().unwrap_or(&self.log_dir)
+    }
+
+    /// The address clients are told to use, if one is set: host and port.
+    pub fn advertised_listener(&self) -> Option<(&str, u16)> {
+        let listener = self.advertised_listeners.as_ref()?.first()?;
+        Some((&listener.address.host, listener.address.port))
+    }
+
+    /// The recommender's own settings.
+    pub fn recommender(&self) -> &recommender::Config {
+        &self.kept.recommender
+    }
+
+    /// Every setting as DescribeConfigs shows it, in the table's order.
+    pub fn entries(&self) -> Vec<Entry> {
+        let texts = self.texts();
+        let shown = |key| entry(key, in_force(key, texts), contributions(key, texts).collect());
+        server_keys().iter().map(shown).collect()
+    }
+
+    /// What was set, by key.
+    pub(super) fn texts(&self) -> &Arc<Texts> {
+        &self.kept.texts
+    }
+}
+
+/// What nobody configured.
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::from_texts(Texts::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::describe::Source;
+    use super::*;
+
+    fn load(
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<ServerConfig, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kindred.toml");
+        std::fs::write(&path, file.unwrap_or_default()).unwrap();
+        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        ServerConfig::load(file.map(|_| path.as_path()), environment, &arguments)
+    }
+
+    fn said(file: Option<&str>, environment: &[(&str, &str)], arguments: &[&str]) -> String {
+        let message = load(file, environment, arguments).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "one line: {message}");
+        match message.split_once("kindred.toml") {
+            Some((before, after)) => {
+                let before = before
+                    .rsplit_once('/')
+                    .map_or(before, |(path, _)| path.rsplit_once(" /").unwrap_or((path, "")).0);
+                format!("{before} FILE{after}")
+            }
+            None => message,
+        }
+    }
+
+    #[test]
+    fn every_default_is_admitted_by_its_own_row() {
+        for key in server_keys() {
+            match key.default {
+                Some(default) => assert!(key.admits(default), "{} = {default}", key.name),
+                None => assert!((key.reads)("", key.name), "{} has no default and cannot be unset", key.name),
+            }
+            assert!(key.documentation.ends_with('.'), "{} is documented in sentences", key.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_none_is_the_folder_of_another() {
+        let names: Vec<&str> = server_keys().iter().map(|key| key.name).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name} twice");
+            let folder = format!("{name}.");
+            assert!(
+                !names.iter().any(|other| other.starts_with(&folder)),
+                "{name} cannot be written in TOML"
+            );
+        }
+    }
+
+    #[test]
+    fn defaults_serve_without_configuration() {
+        let config = ServerConfig::default();
+        assert_eq!(config.listeners[0].address.to_string(), "localhost:9092");
+        assert_eq!(config.advertised_listener(), None);
+        assert_eq!(config.http_listen.as_ref().unwrap().to_string(), "127.0.0.1:8080");
+        assert_eq!(config.data_dir(), Path::new("kindred-data"));
+        assert_eq!(config.offsets_retention, Duration::from_secs(7 * 24 * 3600));
+        assert!(config.recommender_enable && config.log_acks_all_sync);
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let file = "num.partitions = 2\n\"log.retention.ms\" = 1000\nlog.segment.bytes = 4096\n";
+        let config = load(
+            Some(file),
+            &[("KINDRED_NUM_PARTITIONS", "3"), ("KINDRED_LOG_RETENTION_MS", "2000"), ("PATH", "x")],
+            &["num.partitions=4"],
+        )
+        .unwrap();
+        assert_eq!(config.num_partitions, 4);
+        assert_eq!(config.log_retention_ms, Some(2000));
+        assert_eq!(config.log_segment_bytes, 4096);
+        assert!(config.auto_create_topics_enable);
+    }
+
+    #[test]
+    fn files_take_quoted_keys_nested_tables_arrays_and_pairs() {
+        let file = r#"
+            listeners = ["PLAINTEXT://127.0.0.1:0", "PLAINTEXT://[::1]:0"]
+            "log.dirs" = "elsewhere"
+            [group.initial]
+            rebalance.delay.ms = 5
+            [log]
+            cleanup.policy = ["compact", "delete"]
+            [recommender.action.weights]
+            click = 5
+            levitate = 0.5
+        "#;
+        let config = load(Some(file), &[], &[]).unwrap();
+        assert_eq!(config.listeners.len(), 2);
+        assert_eq!(config.data_dir(), Path::new("elsewhere"));
+        assert_eq!(config.group_initial_rebalance_delay, Duration::from_millis(5));
+        assert_eq!(config.log_cleanup_policy, "compact,delete");
+        assert!(config.recommender().actions().find("levitate").is_some());
+    }
+
+    #[test]
+    fn errors_are_one_line_that_says_what_to_do() {
+        for (file, environment, arguments, expected) in [
+            (
+                None,
+                &[][..],
+                &["log.segmnet.bytes=1"][..],
+                "unknown key `log.segmnet.bytes` in --set; did you mean `log.segment.bytes`?",
+            ),
+            (None, &[], &["zookeeper.connect=a"], "unknown key `zookeeper.connect` in --set"),
+            (None, &[], &["num.partitions"], "bad argument `--set num.partitions`: expected KEY=VALUE"),
+            (
+                None,
+                &[("KINDRED_LOG_SEGMENT_BYTE", "1")],
+                &[],
+                "unknown key `KINDRED_LOG_SEGMENT_BYTE` in the environment as KINDRED_LOG_SEGMENT_BYTE; \
+                 did you mean `KINDRED_LOG_SEGMENT_BYTES`?",
+            ),
+            (
+                None,
+                &[("KINDRED_NUM_PARTITIONS", "many")],
+                &[],
+                "bad value `many` for `num.partitions` in the environment as KINDRED_NUM_PARTITIONS: \
+                 expected a whole number, 1 or more",
+            ),
+            (
+                Some("num.partitions = 0"),
+                &[],
+                &[],
+                "bad value `0` for `num.partitions` in FILE: expected a whole number, 1 or more",
+            ),
+            (
+                Some("[log]\nsegment.byte = 0"),
+                &[],
+                &[],
+                "unknown key `log.segment.byte` in FILE; did you mean `log.segment.bytes`?",
+            ),
+            (Some("a = 2020-01-01"), &[], &[], "configuration file FILE: `a` is a date, which no key takes"),
+            (
+                None,
+                &[],
+                &["listeners=SSL://a:1"],
+                "bad value `SSL://a:1` for `listeners` in --set: expected PLAINTEXT://host:port, or several with commas between",
+            ),
+            (None, &[], &["log.dirs=a,b"], "bad value `a,b` for `log.dirs` in --set: expected one directory"),
+            (
+                None,
+                &[],
+                &["group.min.session.timeout.ms=9", "group.max.session.timeout.ms=8"],
+                "`group.min.session.timeout.ms` is greater than `group.max.session.timeout.ms`",
+            ),
+        ] {
+            assert_eq!(said(file, environment, arguments), expected);
+        }
+        let message = said(Some("x = 1\nnum.partitions = = 2"), &[], &[]);
+        assert!(message.starts_with("configuration file FILE: line 2, column 18: "), "{message}");
+        assert!(ServerConfig::load(Some(Path::new("no/such.toml")), [], &[]).is_err());
+    }
+
+    #[test]
+    fn a_kubernetes_service_of_our_name_does_no_harm() {
+        let injected = [
+            ("KINDRED_PORT", "tcp://10.0.0.1:9092"),
+            ("KINDRED_PORT_9092_TCP_ADDR", "10.0.0.1"),
+            ("KINDRED_SERVICE_HOST", "10.0.0.1"),
+        ];
+        assert!(load(None, &injected, &[]).is_ok());
+    }
+
+    #[test]
+    fn entries_say_where_values_come_from() {
+        let config = load(None, &[], &["num.partitions=3"]).unwrap();
+        let entries = config.entries();
+        let find = |name| entries.iter().find(|entry| entry.name == name).unwrap();
+        let partitions = find("num.partitions");
+        assert_eq!((partitions.value.as_deref(), partitions.source), (Some("3"), Source::StaticBroker));
+        let synonyms: Vec<_> = partitions
+            .synonyms
+            .iter()
+            .map(|synonym| (synonym.value.as_deref(), synonym.source.code()))
+            .collect();
+        assert_eq!(synonyms, [(Some("3"), 4), (Some("1"), 5)]);
+        assert!(partitions.read_only && partitions.config_type.code() == 3);
+        let unset = find("log.retention.ms");
+        assert_eq!((unset.value.as_deref(), unset.source, unset.synonyms.len()), (None, Source::Default, 0));
+        assert_eq!(entries.len(), server_keys().len());
+    }
+}
