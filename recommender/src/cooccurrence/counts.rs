@@ -1,0 +1,195 @@
+//! Counts of pairs of items within a user's recent history.
+//!
+//! When a user acts on item `i`, it meets each distinct item `j ≠ i` among the user's last W (default 50), `j`
+//! being the d-th most recent of them, d = 1, 2, .... For each such pair:
+//!
+//! | kept | by | where | meaning |
+//! |---|---|---|---|
+//! | `count` | +1 if the user had not met `i` before | rows i and j | users who came to both; what a person counts by hand |
+//! | `weight` | +1/√d | rows i and j | closeness in the history, undirected |
+//! | `forward` | +1/d | row j | how often, and how soon, i follows j |
+//!
+//! "Before" reaches as far back as the user's kept history. With `n_i`, the users who came to `i` (counted by
+//! the same rule), `count` is a contingency table, so that `count ≤ min(n_i, n_j)`: cosine, Jaccard and LLR are
+//! well defined on it. Weights are integers in units of 1/[`UNIT`]: sums do not depend on the order of addition
+//! and can be taken back exactly.
+//!
+//! A row keeps at most `recommender.cooccurrence.row.max` neighbours, give or take the quarter between two cuts,
+//! and drops those of least weight.
+
+use super::row::Row;
+use crate::ids::ItemIdx;
+use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+
+/// Units of weight: `weight` and `forward` count 1/4096.
+pub const UNIT: f32 = 4096.0;
+
+/// Distances beyond this weigh like this one.
+const DISTANCE_MAX: usize = 4096;
+
+/// What is known of an ordered pair of items: `item` as a neighbour of the row's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The neighbour.
+    pub item: ItemIdx,
+    /// Users who came to both.
+    pub count: u32,
+    /// Σ 1/√d in units of 1/[`UNIT`].
+    pub weight: u32,
+    /// Σ 1/d over the times the neighbour came after the owner, in units of 1/[`UNIT`].
+    pub forward: u32,
+}
+
+/// Every item's neighbours.
+#[derive(Debug, Clone, Default)]
+pub struct Pairs {
+    rows: Vec<Row>,
+}
+
+impl Pairs {
+    /// Learns that a user acted on `item`, having acted on `before` (distinct, most recent first, without
+    /// `item`). `new`: the user had not met `item` before. `row_max`: neighbours a row keeps.
+    pub fn learn(&mut self, item: ItemIdx, before: &[ItemIdx], new: bool, row_max: usize) {
+        let last = before.iter().fold(item, |last, &other| last.max(other));
+        if self.rows.len() <= last.at() {
+            self.rows.resize_with(last.at() + 1, Row::default);
+        }
+        let count = u32::from(new);
+        for (distance, &other) in (1..).zip(before) {
+            let (weight, forward) = weights(distance);
+            let pair = self.rows[other.at()].get_mut(item, row_max);
+            pair.count = pair.count.saturating_add(count);
+            pair.weight = pair.weight.saturating_add(weight);
+            pair.forward = pair.forward.saturating_add(forward);
+            let pair = self.rows[item.at()].get_mut(other, row_max);
+            pair.count = pair.count.saturating_add(count);
+            pair.weight = pair.weight.saturating_add(weight);
+        }
+    }
+
+    /// The neighbours of an item, in no particular order.
+    pub fn neighbours(&self, item: ItemIdx) -> impl Iterator<Item = &Pair> {
+        self.rows.get(item.at()).into_iter().flat_map(Row::iter)
+    }
+
+    /// What is known of `other` as a neighbour of `item`.
+    pub fn pair(&self, item: ItemIdx, other: ItemIdx) -> Option<&Pair> {
+        self.rows.get(item.at())?.get(other)
+    }
+
+    /// How many ordered pairs are kept.
+    pub fn len(&self) -> usize {
+        self.rows.iter().map(Row::len).sum()
+    }
+
+    /// Whether no pair is kept.
+    pub fn is_empty(&self) -> bool {
+        self.rows.iter().all(|row| row.len() == 0)
+    }
+
+    /// Bytes held, by capacity.
+    pub fn size_bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.rows.iter().map(Row::size_bytes).sum::<usize>()
+    }
+}
+
+/// 1/√d and 1/d in units.
+fn weights(distance: usize) -> (u32, u32) {
+    let distance = distance.min(DISTANCE_MAX) as f32;
+    ((UNIT / distance.sqrt()).round() as u32, (UNIT / distance).round() as u32)
+}
+
+impl Snapshot for Pairs {
+    fn save(&self, out: &mut Writer) {
+        out.u32(self.rows.len() as u32);
+        for row in &self.rows {
+            let mut pairs: Vec<&Pair> = row.iter().collect();
+            pairs.sort_unstable_by_key(|pair| pair.item);
+            out.u32(pairs.len() as u32);
+            for pair in pairs {
+                out.u32(pair.item.0);
+                out.u32(pair.count);
+                out.u32(pair.weight);
+                out.u32(pair.forward);
+            }
+        }
+    }
+
+    fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let mut rows = Vec::new();
+        rows.resize_with(input.count(4)?, Row::default);
+        let items = rows.len();
+        for row in &mut rows {
+            let count = input.count(16)?;
+            if count > 0 {
+                row.reserve(count);
+            }
+            for _ in 0..count {
+                let item = ItemIdx(input.u32()?);
+                if item.at() >= items {
+                    return Err(SnapshotError::Malformed("neighbour"));
+                }
+                let pair = Pair { item, count: input.u32()?, weight: input.u32()?, forward: input.u32()? };
+                row.restore(pair);
+            }
+        }
+        Ok(Self { rows })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ItemIdx = ItemIdx(0);
+    const B: ItemIdx = ItemIdx(1);
+    const C: ItemIdx = ItemIdx(2);
+
+    #[test]
+    fn counts_and_weights_by_hand() {
+        let mut pairs = Pairs::default();
+        // One user: A, B, C. Another: B, A.
+        pairs.learn(A, &[], true, 100);
+        pairs.learn(B, &[A], true, 100);
+        pairs.learn(C, &[B, A], true, 100);
+        pairs.learn(B, &[], true, 100);
+        pairs.learn(A, &[B], true, 100);
+        let get = |i, j| pairs.pair(i, j).map(|pair| (pair.count, pair.weight, pair.forward));
+        // A and B met twice at distance 1, once in each order.
+        assert_eq!(get(A, B), Some((2, 8192, 4096)));
+        assert_eq!(get(B, A), Some((2, 8192, 4096)));
+        // A and C at distance 2: 4096/√2 = 2896.3, 4096/2 = 2048; C never came before A.
+        assert_eq!(get(A, C), Some((1, 2896, 2048)));
+        assert_eq!(get(C, A), Some((1, 2896, 0)));
+        assert_eq!(pairs.len(), 6);
+    }
+
+    #[test]
+    fn coming_back_counts_as_closeness_not_as_another_user() {
+        let mut pairs = Pairs::default();
+        pairs.learn(A, &[], true, 100);
+        pairs.learn(B, &[A], true, 100);
+        pairs.learn(A, &[B], false, 100);
+        assert_eq!(pairs.pair(A, B).map(|pair| (pair.count, pair.weight)), Some((1, 8192)));
+    }
+
+    #[test]
+    fn a_snapshot_holds_the_same_pairs() {
+        let mut pairs = Pairs::default();
+        for n in 0..500u32 {
+            let before: Vec<ItemIdx> =
+                (1..20).map(|d| ItemIdx((n + d * d) % 97)).filter(|j| j.0 != n % 97).collect();
+            pairs.learn(ItemIdx(n % 97), &before, true, 40);
+        }
+        let mut out = Writer::default();
+        pairs.save(&mut out);
+        let bytes = out.into_bytes();
+        let again = Pairs::load(&mut Reader::new(&bytes)).unwrap();
+        for item in (0..97).map(ItemIdx) {
+            for pair in pairs.neighbours(item) {
+                assert_eq!(again.pair(item, pair.item), Some(pair));
+            }
+        }
+        assert_eq!(again.len(), pairs.len());
+    }
+}

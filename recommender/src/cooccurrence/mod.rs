@@ -1,0 +1,8 @@
+//! What goes with what: counts of pairs, and the similarities that the same counts give.
+
+pub mod counts;
+mod row;
+pub mod similarity;
+
+pub use counts::{Pair, Pairs};
+pub use similarity::{Margins, Metric};

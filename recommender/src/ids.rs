@@ -1,0 +1,162 @@
+//! Outside ids, which are text of any kind, to dense indexes and back.
+//!
+//! Everything inside works on [`ItemIdx`] and [`UserIdx`]: 4 bytes, usable as a vector index. The text of an
+//! id is kept once, in one arena; the hash table holds bare indexes into it, so an id of 6 bytes costs about
+//! 19 bytes in all. Indexes are given out densely in order of first sight, which makes them deterministic.
+//!
+//! The map itself never refuses: whoever owns it bounds [`IdMap::len`] by the configuration.
+
+use std::hash::Hasher;
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+
+/// Dense index of an item, from 0, in order of first sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ItemIdx(pub u32);
+
+/// Dense index of a user, from 0, in order of first sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UserIdx(pub u32);
+
+impl ItemIdx {
+    /// The index as a position in a vector.
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl UserIdx {
+    /// The index as a position in a vector.
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Text ids, each with a dense index.
+#[derive(Debug, Default, Clone)]
+pub struct IdMap {
+    text: String,
+    /// `ends[i]` is where id `i` stops in `text`; it starts where its predecessor stops.
+    ends: Vec<u32>,
+    table: HashTable<u32>,
+}
+
+impl IdMap {
+    /// How many ids there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no id yet.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The index of `id`, if it has one.
+    pub fn get(&self, id: &str) -> Option<u32> {
+        self.table.find(hash(id), |&index| self.text_of(index) == id).copied()
+    }
+
+    /// The index of `id`, giving it the next one if it has none, and whether it is new.
+    ///
+    /// The arena is addressed by 32 bits: an id that would not fit gets `None`. The owner's bound on the
+    /// number of ids and on their length keeps that from happening.
+    pub fn get_or_insert(&mut self, id: &str) -> Option<(u32, bool)> {
+        if let Some(index) = self.get(id) {
+            return Some((index, false));
+        }
+        let index = u32::try_from(self.ends.len()).ok()?;
+        let end = u32::try_from(self.text.len() + id.len()).ok()?;
+        self.text.push_str(id);
+        self.ends.push(end);
+        let (text, ends) = (&self.text, &self.ends);
+        self.table.insert_unique(hash(id), index, |&other| hash(slice(text, ends, other)));
+        Some((index, true))
+    }
+
+    /// The id with this index.
+    ///
+    /// # Panics
+    /// If the index was never given out by this map.
+    pub fn text_of(&self, index: u32) -> &str {
+        slice(&self.text, &self.ends, index)
+    }
+
+    /// Every id, in order of index.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len() as u32).map(|index| self.text_of(index))
+    }
+
+    /// Bytes held, by capacity.
+    pub fn size_bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 5
+    }
+}
+
+impl Snapshot for IdMap {
+    fn save(&self, out: &mut Writer) {
+        out.u32(self.ends.len() as u32);
+        for id in self.iter() {
+            out.text(id);
+        }
+    }
+
+    fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let mut map = Self::default();
+        for _ in 0..input.count(4)? {
+            match map.get_or_insert(input.text()?) {
+                Some((_, true)) => {}
+                _ => return Err(SnapshotError::Malformed("an id appears twice")),
+            }
+        }
+        Ok(map)
+    }
+}
+
+fn slice<'a>(text: &'a str, ends: &[u32], index: u32) -> &'a str {
+    let index = index as usize;
+    let start = if index == 0 { 0 } else { ends[index - 1] as usize };
+    &text[start..ends[index] as usize]
+}
+
+/// Deterministic across runs and machines of one word size; never stored.
+fn hash(id: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(id.as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_dense_in_order_of_first_sight() {
+        let mut ids = IdMap::default();
+        assert_eq!(ids.get_or_insert("b"), Some((0, true)));
+        assert_eq!(ids.get_or_insert(""), Some((1, true)));
+        assert_eq!(ids.get_or_insert("aé"), Some((2, true)));
+        assert_eq!(ids.get_or_insert("b"), Some((0, false)));
+        assert_eq!(ids.get("aé"), Some(2));
+        assert_eq!(ids.get("c"), None);
+        assert_eq!(ids.iter().collect::<Vec<_>>(), ["b", "", "aé"]);
+    }
+
+    #[test]
+    fn ten_thousand_ids_survive_growth_and_a_snapshot() {
+        let mut ids = IdMap::default();
+        for n in 0..10_000 {
+            ids.get_or_insert(&format!("item-{n}"));
+        }
+        let mut out = Writer::default();
+        ids.save(&mut out);
+        let bytes = out.into_bytes();
+        let again = IdMap::load(&mut Reader::new(&bytes)).unwrap();
+        for n in 0..10_000 {
+            assert_eq!(again.get(&format!("item-{n}")), Some(n));
+        }
+    }
+}

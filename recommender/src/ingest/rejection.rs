@@ -1,0 +1,141 @@
+//! Why an event was not learnt, in words for the dead-letter topic and in a code for counters.
+
+use thiserror::Error;
+
+/// Why a message or one of its events was refused.
+///
+/// `Display` is the sentence for people, [`Rejection::code`] the stable word for headers and metrics.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Rejection {
+    /// No value, on a topic of events.
+    #[error("the value is empty")]
+    Empty,
+    /// Bytes that are no text: compressed, Avro, Protobuf, a picture.
+    #[error("the value is not UTF-8 text (byte {at} is invalid)")]
+    NotText {
+        /// Position of the first bad byte.
+        at: usize,
+    },
+    /// Text that is neither JSON nor `<item>:<action>`.
+    #[error("the value is neither JSON nor <item>:<action>: {detail}")]
+    NotAnEvent {
+        /// What the decoder tripped over, with its position.
+        detail: String,
+    },
+    /// JSON of an accepted shape with a field of the wrong type.
+    #[error("the event is malformed: {detail}")]
+    Malformed {
+        /// Which field, and what was expected.
+        detail: String,
+    },
+    /// Neither the event nor its topic names an action.
+    #[error("the event names no action and its topic implies none")]
+    MissingAction,
+    /// An action without a configured weight.
+    #[error("unknown action {action:?}: give it a weight in recommender.action.weights to accept it")]
+    UnknownAction {
+        /// The action as sent, shortened.
+        action: String,
+    },
+    /// No user and no session.
+    #[error("the event has neither user_id nor session_id")]
+    MissingUserId,
+    /// No item.
+    #[error("the event has no item_id")]
+    MissingItemId,
+    /// An id of no characters, or with control characters.
+    #[error("{field} is empty or has control characters")]
+    BadId {
+        /// Which field.
+        field: &'static str,
+    },
+    /// An id longer than allowed.
+    #[error("{field} is {length_bytes} bytes long, more than recommender.id.bytes.max = {max_bytes}")]
+    IdTooLong {
+        /// Which field.
+        field: &'static str,
+        /// Its length.
+        length_bytes: usize,
+        /// The most allowed.
+        max_bytes: usize,
+    },
+    /// A time that cannot be read.
+    #[error("the time {text:?} is neither RFC 3339 nor a number")]
+    BadTime {
+        /// The time as sent, shortened.
+        text: String,
+    },
+    /// A time before 1970 or too far after the record's own.
+    #[error(
+        "the event's time is {ahead_ms} ms ahead of its record, more than recommender.time.ahead.max.ms = {max_ms}"
+    )]
+    TooFarAhead {
+        /// How far ahead.
+        ahead_ms: i64,
+        /// The most allowed.
+        max_ms: i64,
+    },
+    /// A time before 1970.
+    #[error("the event's time lies before 1970")]
+    BeforeEpoch,
+    /// An `event_id` seen before.
+    #[error("event_id {event_id:?} was seen before")]
+    Duplicate {
+        /// The id, shortened.
+        event_id: String,
+    },
+    /// More lines in one event than allowed.
+    #[error("the event has {count} items, more than recommender.event.items.max = {max}")]
+    TooManyItems {
+        /// How many there are.
+        count: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// The user withheld consent.
+    #[error("the user did not consent to being learnt from")]
+    NoConsent,
+    /// A number that is not finite.
+    #[error("{field} is not a finite number")]
+    NotFinite {
+        /// Which field.
+        field: &'static str,
+    },
+    /// The key of an entity is missing where it is needed (a tombstone).
+    #[error("a tombstone needs the id as its key")]
+    MissingKey,
+}
+
+impl Rejection {
+    /// A stable word for the dead-letter header `reason` and the counter's label.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotText { .. } => "not-text",
+            Self::NotAnEvent { .. } => "not-an-event",
+            Self::Malformed { .. } => "malformed",
+            Self::MissingAction => "missing-action",
+            Self::UnknownAction { .. } => "unknown-action",
+            Self::MissingUserId => "missing-user-id",
+            Self::MissingItemId => "missing-item-id",
+            Self::BadId { .. } => "bad-id",
+            Self::IdTooLong { .. } => "id-too-long",
+            Self::BadTime { .. } => "bad-time",
+            Self::TooFarAhead { .. } => "too-far-ahead",
+            Self::BeforeEpoch => "before-epoch",
+            Self::Duplicate { .. } => "duplicate",
+            Self::TooManyItems { .. } => "too-many-items",
+            Self::NoConsent => "no-consent",
+            Self::NotFinite { .. } => "not-finite",
+            Self::MissingKey => "missing-key",
+        }
+    }
+}
+
+/// At most the first 64 characters: what goes into a reason must not make it large.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(64) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

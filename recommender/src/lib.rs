@@ -1,0 +1,43 @@
+//! A streaming recommender: behaviour events in, ranked items out.
+//!
+//! Pure: no I/O, no clock, no threads, no randomness. Time comes from the events, and the same events give the
+//! same state and the same bytes. It knows no Kafka: whoever owns one feeds it messages and asks it questions.
+//!
+//! ```text
+//!            ingest(Incoming)                                  recommend, similar, hot
+//! messages ──▶ ingest: parse, clean ──▶ state: rings, counts ──▶ models ──▶ ranking ──▶ Answer
+//!                   │ Rejection             rows, decayed sums        one walk   fused online
+//!                   ▼                          │      ▲
+//!              dead letters              save ─┴─▶ bytes ─▶ load
+//! ```
+//!
+//! # Sharing
+//! Learning takes `&mut self`, every question `&self`: keep a [`Recommender`] behind a read-write lock. One
+//! event holds the write lock for some microseconds, a question the read lock for tens; a batch of a few
+//! hundred events per lock keeps readers waiting under a millisecond, and an event is visible to the first
+//! question after its lock is released. No copy of the state is ever made.
+//!
+//! # Changes
+//! What learning changed is queued, each key once, and handed out by [`Recommender::take_changes`]: the owner
+//! publishes those keys when it sees fit. The queue is not part of a snapshot; publish, then save.
+
+pub mod config;
+pub mod cooccurrence;
+pub mod hot;
+pub mod ids;
+pub mod ingest;
+mod models;
+mod ranking;
+mod recommender;
+pub mod serving;
+pub mod state;
+
+pub use config::{Config, ConfigError, ConfigRow, TopicRole};
+pub use cooccurrence::Metric;
+pub use hot::HotWindow;
+pub use ingest::{Event, Position, Rejection};
+pub use recommender::{Applied, Changes, Counters, Incoming, Recommender, Report};
+pub use serving::{
+    Answer, AnswerKind, Evidence, History, HotItem, HotList, Reason, Recommended, Request, Scope, Similar,
+};
+pub use state::snapshot::SnapshotError;

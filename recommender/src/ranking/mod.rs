@@ -1,0 +1,12 @@
+//! From a history to a ranked list: candidates of every model, fused, filtered, explained.
+//!
+//! ```text
+//! history ──▶ candidates: one walk over the history's rows, plus the hottest items
+//!                  │            item × column of scores
+//!                  ▼
+//!                fuse: one score ──▶ filter: seen, withdrawn, excluded ──▶ best n ──▶ reasons
+//! ```
+
+pub(crate) mod candidates;
+pub(crate) mod fuse;
+pub(crate) mod reasons;

@@ -1,0 +1,102 @@
+//! Why an item was recommended: the models that spoke for it, and the user's own items that made them speak.
+
+use super::candidates::{HISTORY_ASKED, Row};
+use crate::cooccurrence::Margins;
+use crate::hot::HALF_LIVES_MS;
+use crate::ids::{ItemIdx, UserIdx};
+use crate::ingest::action::Actions;
+use crate::models::{COLUMNS, PAIR_MODELS, PAIRS, Seen, column_name};
+use crate::serving::{Evidence, Reason};
+use crate::state::State;
+
+/// Most reasons given for an item.
+const REASONS_MAX: usize = 3;
+
+/// Most items of the history cited for one reason.
+const EVIDENCE_MAX: usize = 3;
+
+/// Parts of the score below this share are not worth saying.
+const SHARE_MIN: f32 = 0.05;
+
+/// What reasons are looked up in.
+pub(crate) struct Witness<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) actions: &'a Actions,
+    pub(crate) user: Option<UserIdx>,
+    /// Newest first.
+    pub(crate) history: &'a [ItemIdx],
+}
+
+impl Witness<'_> {
+    /// The reasons for `item`, whose score has these `parts`.
+    pub(crate) fn reasons(&self, item: ItemIdx, parts: &Row) -> Vec<Reason> {
+        let total: f32 = parts.iter().map(|part| part.max(0.0)).sum();
+        let mut order: Vec<usize> =
+            (0..COLUMNS).filter(|&c| parts[c] > SHARE_MIN * total && total > 0.0).collect();
+        order.sort_by(|&a, &b| parts[b].total_cmp(&parts[a]));
+        order.truncate(REASONS_MAX);
+        order.into_iter().map(|column| self.reason(item, column, parts[column] / total)).collect()
+    }
+
+    fn reason(&self, item: ItemIdx, column: usize, share: f32) -> Reason {
+        let because = if column < PAIRS { self.evidence(item, column) } else { Vec::new() };
+        let text = match because.first() {
+            Some(first) => {
+                let name = first.title.as_deref().unwrap_or(&first.item_id);
+                format!(
+                    "{}: {} people came to both this and {name}",
+                    PAIR_MODELS[column].reason(),
+                    first.count
+                )
+            }
+            None if column < PAIRS => PAIR_MODELS[column].reason().to_owned(),
+            None => popularity(HALF_LIVES_MS[column - PAIRS], self.state.hot.count(item)),
+        };
+        Reason { source: column_name(column), text, share: f64::from(share), because }
+    }
+
+    /// The history's items that a pair model goes by, strongest first.
+    fn evidence(&self, item: ItemIdx, column: usize) -> Vec<Evidence> {
+        let (state, model) = (self.state, PAIR_MODELS[column]);
+        let total = state.users.with_likes();
+        let mut found: Vec<(f32, ItemIdx, Margins)> = Vec::new();
+        for (back, &own) in self.history.iter().enumerate().take(HISTORY_ASKED) {
+            let Some(pair) = state.pairs.pair(own, item) else { continue };
+            let (first, second) = (state.items.users(own), state.items.users(item));
+            let seen = Seen { pair, first: first as f32, second: second as f32, total: total as f32 };
+            let value = model.decay(back) * model.value(seen);
+            if value > 0.0 {
+                found.push((value, own, Margins { both: pair.count, first, second, total }));
+            }
+        }
+        found.sort_by(|a, b| b.0.total_cmp(&a.0));
+        found.truncate(EVIDENCE_MAX);
+        found.into_iter().map(|(_, own, margins)| self.cite(own, margins)).collect()
+    }
+
+    fn cite(&self, own: ItemIdx, margins: Margins) -> Evidence {
+        let ring = self.user.map(|user| self.state.users.ring(user));
+        let visit =
+            ring.and_then(|ring| ring.newest_first().find(|visit| visit.item == own && visit.is_liked()));
+        Evidence {
+            item_id: self.state.items.id(own).to_owned(),
+            title: self.state.items.title(own).map(str::to_owned),
+            action: visit.map(|visit| self.actions.word(visit.action).to_owned()),
+            ts: visit.map(|visit| visit.time_ms),
+            event: visit.map(|visit| self.state.sources.describe(visit.source, visit.offset)),
+            count: margins.both,
+            similarity: margins.cosine(),
+        }
+    }
+}
+
+fn popularity(half_life_ms: f64, count: u32) -> String {
+    if half_life_ms.is_infinite() {
+        return format!("popular of all time: {count} events");
+    }
+    let hours = half_life_ms / 3_600_000.0;
+    if hours < 24.0 {
+        return format!("popular in the last hours (half-life {hours} h)");
+    }
+    format!("popular lately (half-life {} d)", hours / 24.0)
+}

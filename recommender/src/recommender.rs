@@ -1,0 +1,587 @@
+//! [`Recommender`]: the one type its owner handles.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::{Config, TopicRole};
+use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
+use crate::hot::{HALF_LIVES_MS, HotWindow};
+use crate::ids::{ItemIdx, UserIdx};
+use crate::ingest::clean::{self, SeenIds};
+use crate::ingest::entity::{ItemEntity, UserEntity};
+use crate::ingest::event::{Event, Position};
+use crate::ingest::parse::{self, Content};
+use crate::ingest::rejection::Rejection;
+use crate::models::{COLUMNS, column_name, column_of};
+use crate::ranking::candidates::{Scratch, gather};
+use crate::ranking::fuse::{Fusion, Scaled, Scoring};
+use crate::ranking::reasons::Witness;
+use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
+use crate::state::ring::Visit;
+use crate::state::snapshot::{self, Reader, Snapshot, SnapshotError, Writer};
+use crate::state::users::UserAttributes;
+use crate::state::{Act, Limits, State};
+
+/// Most categories told apart.
+const CATEGORIES_MAX: usize = 65_536;
+
+/// A message of one of the topics that are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The topic; [`Config::role`] says what its messages hold.
+    pub topic: &'a str,
+    /// Where the message stands, to be cited as evidence.
+    pub position: Position<'a>,
+    /// The message's key.
+    pub key: Option<&'a [u8]>,
+    /// The message's value; none removes an item or forgets a user.
+    pub value: Option<&'a [u8]>,
+    /// The message's own time, in ms since 1970.
+    pub time_ms: i64,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Applied {
+    /// Events or entities taken in.
+    pub accepted: usize,
+    /// Events of the same message that were refused: with at least one accepted, the others' reasons.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Keys whose output has changed since they were last taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Users whose recommendations may have changed by what they did.
+    pub users: Vec<String>,
+    /// Items whose neighbours may have changed.
+    pub items: Vec<String>,
+    /// Whether hot lists may have changed.
+    pub hot: bool,
+    /// Whether more is left than was asked for.
+    pub more: bool,
+}
+
+/// Counts since the start, or since the log was begun if the state was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events learnt.
+    pub events: u64,
+    /// Items and users described or removed.
+    pub entities: u64,
+    /// Messages or events refused.
+    pub rejected: u64,
+}
+
+/// What is kept, and what it costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Users kept.
+    pub users: usize,
+    /// Items kept.
+    pub items: usize,
+    /// Ordered pairs of items kept.
+    pub pairs: usize,
+    /// Bytes by part.
+    pub bytes: Vec<(&'static str, usize)>,
+    /// The newest event's time, ms since 1970.
+    pub newest_ms: i64,
+    /// The weight of each model in the fusion, at present.
+    pub weights: Vec<(&'static str, f64)>,
+}
+
+/// Learns from events and answers from what it learnt.
+#[derive(Debug)]
+pub struct Recommender {
+    config: Arc<Config>,
+    state: State,
+    seen: SeenIds,
+    fusion: Fusion,
+    counters: Counters,
+    changed: Changed,
+    before: Vec<ItemIdx>,
+    /// Memory of requests, reused: as many as there were requests at once.
+    pool: Mutex<Vec<Box<Scratch>>>,
+}
+
+impl Recommender {
+    /// An empty recommender.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config: Arc::new(config),
+            state: State::default(),
+            seen: SeenIds::default(),
+            fusion: Fusion::default(),
+            counters: Counters::default(),
+            changed: Changed::default(),
+            before: Vec::new(),
+            pool: Mutex::default(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What was learnt, to be read.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Counts of what was taken in.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The names that [`Request::model`] takes.
+    pub fn models() -> impl Iterator<Item = &'static str> {
+        (0..COLUMNS).map(column_name)
+    }
+
+    /// Takes in one message: decodes, checks and learns.
+    ///
+    /// A message of a topic that is not read counts as behaviour, for those who feed a single stream.
+    ///
+    /// # Errors
+    /// [`Rejection`] if nothing of the message could be used: it belongs in the dead-letter topic, and nothing
+    /// has changed. A message of several events of which some were used is an `Ok` that lists the others.
+    pub fn ingest(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let taken = self.take_in(message);
+        match &taken {
+            Ok(applied) => self.counters.rejected += applied.rejected.len() as u64,
+            Err(_) => self.counters.rejected += 1,
+        }
+        taken
+    }
+
+    /// Learns one event that is already decoded. `record_ms`: the time against which its own is checked.
+    ///
+    /// # Errors
+    /// [`Rejection`] if the event is invalid or a duplicate; nothing has changed.
+    pub fn apply(
+        &mut self,
+        event: &Event<'_>,
+        position: Position<'_>,
+        record_ms: i64,
+    ) -> Result<(), Rejection> {
+        let clean = clean::check(event, record_ms, &self.config)?;
+        self.seen.admit(event, self.config.dedup_ids_max)?;
+        self.counters.events += 1;
+        if event.item_id.is_empty() {
+            return Ok(());
+        }
+        let Some(item) = self.state.items.intern(&event.item_id) else { return Ok(()) };
+        let user = clean.user.as_deref().and_then(|user| self.state.users.intern(user));
+        let visit = Visit {
+            item,
+            action: clean.action,
+            sign: if clean.weight > 0.0 { 1 } else { -i8::from(clean.weight < 0.0) },
+            superseded: false,
+            source: self.state.sources.intern(position.source),
+            offset: position.offset,
+            time_ms: event.time_ms,
+        };
+        let limits = Limits {
+            history_max: self.config.history_max,
+            window: self.config.window,
+            row_max: self.config.row_max,
+        };
+        self.state.learn(Act { user, item, weight: clean.weight, visit }, limits, &mut self.before);
+        self.changed.act(user, item, &self.before);
+        Ok(())
+    }
+
+    /// Ranks items for a user or a visit.
+    ///
+    /// `None` if the request names an unknown model or category, or if its history's items are all unknown and
+    /// there is nothing hot either; an unknown user gets hot items and is told so.
+    pub fn recommend(&self, request: &Request<'_>) -> Option<Answer> {
+        let scoring = match request.model {
+            None => Scoring::Fused(&self.fusion),
+            Some(name) => Scoring::Column(column_of(name)?),
+        };
+        let members = match request.category {
+            None => None,
+            Some(name) => Some(self.state.items.category(name)?),
+        };
+        let mut scratch = self.scratch();
+        let (kind, user) = self.resolve(request, &mut scratch.history);
+        gather(&self.state, &mut scratch);
+        let scaled = Scaled::new(scoring, &scratch);
+        let now_ms = request.now_ms.unwrap_or(self.state.newest_ms);
+        let excluded: Vec<ItemIdx> =
+            request.exclude.iter().filter_map(|id| self.state.items.find(id)).collect();
+        let ring = user.map(|user| self.state.users.ring(user));
+        let may_show = |item: ItemIdx| {
+            let of_category = members.is_none_or(|members| members.binary_search(&item).is_ok());
+            let shown = of_category && !excluded.contains(&item) && self.state.items.is_offered(item, now_ms);
+            let is_own = || {
+                let acted = ring.is_some_and(|ring| {
+                    ring.newest_first().any(|visit| visit.item == item && visit.sign != 0)
+                });
+                let disliked =
+                    ring.is_some_and(|ring| ring.newest_first().any(|v| v.item == item && v.sign < 0));
+                disliked || (!request.allow_seen && (acted || scratch.history.contains(&item)))
+            };
+            shown && !is_own()
+        };
+        let mut ranked = Vec::new();
+        for (&item, row) in scratch.items.iter().zip(&scratch.rows) {
+            let score = scaled.score(row);
+            if score > 0.0 {
+                ranked.push((score, item));
+            }
+        }
+        let best = best(ranked, request.offset + request.n, may_show);
+        let witness =
+            Witness { state: &self.state, actions: &self.config.actions, user, history: &scratch.history };
+        let explain = |item: ItemIdx| match scratch.find(item) {
+            Some(row) if request.explain => witness.reasons(item, &scaled.parts(row)),
+            _ => Vec::new(),
+        };
+        let items = best.into_iter().skip(request.offset).map(|(score, item)| Recommended {
+            item_id: self.state.items.id(item).to_owned(),
+            title: self.state.items.title(item).map(str::to_owned),
+            score: f64::from(score),
+            reasons: explain(item),
+        });
+        let answer = Answer { kind, items: items.collect() };
+        self.give_back(scratch);
+        Some(answer)
+    }
+
+    /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
+    pub fn similar(&self, item_id: &str, n: usize, metric: Metric) -> Option<Vec<Similar>> {
+        let state = &self.state;
+        let item = state.items.find(item_id)?;
+        let mut found: Vec<(f64, &Pair, Margins)> = Vec::new();
+        for pair in state.pairs.neighbours(item) {
+            let margins = Margins {
+                both: pair.count,
+                first: state.items.users(item),
+                second: state.items.users(pair.item),
+                total: state.users.with_likes(),
+            };
+            if pair.count > 0 && state.items.is_offered(pair.item, state.newest_ms) {
+                found.push((value(metric, pair, margins), pair, margins));
+            }
+        }
+        let best_first = |a: &(f64, &Pair, Margins), b: &(f64, &Pair, Margins)| {
+            b.0.total_cmp(&a.0).then(b.1.weight.cmp(&a.1.weight)).then(a.1.item.cmp(&b.1.item))
+        };
+        found.sort_unstable_by(best_first);
+        found.truncate(n);
+        let similar = found.into_iter().map(|(score, pair, margins)| Similar {
+            item_id: state.items.id(pair.item).to_owned(),
+            title: state.items.title(pair.item).map(str::to_owned),
+            score,
+            count: pair.count,
+            weight: f64::from(pair.weight) / f64::from(UNIT),
+            cosine: margins.cosine(),
+            jaccard: margins.jaccard(),
+            confidence: margins.confidence(),
+            lift: margins.lift(),
+            llr: margins.llr(),
+        });
+        Some(similar.collect())
+    }
+
+    /// The hot items of a scope and window. `None` if the category is unknown.
+    pub fn hot(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
+        let state = &self.state;
+        let now_ms = state.newest_ms;
+        let (name, members) = match scope {
+            Scope::All => ("all".to_owned(), None),
+            Scope::Category(category) => {
+                (format!("category={category}"), Some(state.items.category(category)?))
+            }
+        };
+        let life = self.best_life();
+        let keep = |item: ItemIdx| {
+            state.items.is_offered(item, now_ms)
+                && members.is_none_or(|members| members.binary_search(&item).is_ok())
+        };
+        let items =
+            state.hot.rank(window, life, now_ms, n, keep).into_iter().map(|(item, score, count)| HotItem {
+                item_id: state.items.id(item).to_owned(),
+                title: state.items.title(item).map(str::to_owned),
+                score,
+                count,
+            });
+        Some(HotList {
+            scope: name,
+            window: window.name(),
+            half_life_ms: (window == HotWindow::Decayed).then_some(HALF_LIVES_MS[life]),
+            as_of: now_ms,
+            items: items.collect(),
+        })
+    }
+
+    /// Whether a user is known.
+    pub fn knows_user(&self, id: &str) -> bool {
+        self.state.users.find(id).is_some()
+    }
+
+    /// Whether an item is known.
+    pub fn knows_item(&self, id: &str) -> bool {
+        self.state.items.find(id).is_some()
+    }
+
+    /// Takes up to `limit` changed users and as many changed items off the queue, oldest first.
+    pub fn take_changes(&mut self, limit: usize) -> Changes {
+        let users = self
+            .changed
+            .users
+            .take(limit)
+            .map(|user| self.state.users.id(UserIdx(user)).to_owned())
+            .collect();
+        let items = self
+            .changed
+            .items
+            .take(limit)
+            .map(|item| self.state.items.id(ItemIdx(item)).to_owned())
+            .collect();
+        let hot = std::mem::take(&mut self.changed.hot);
+        let more = !self.changed.users.queue.is_empty() || !self.changed.items.queue.is_empty();
+        Changes { users, items, hot, more }
+    }
+
+    /// What is kept, and what it costs.
+    pub fn report(&self) -> Report {
+        let state = &self.state;
+        Report {
+            users: state.users.len(),
+            items: state.items.len(),
+            pairs: state.pairs.len(),
+            bytes: vec![
+                ("users", state.users.size_bytes()),
+                ("items", state.items.size_bytes()),
+                ("hot", state.hot.size_bytes()),
+                ("pairs", state.pairs.size_bytes()),
+                ("event-ids", self.seen.size_bytes()),
+            ],
+            newest_ms: state.newest_ms,
+            weights: self.fusion.report(),
+        }
+    }
+
+    /// Appends a snapshot of everything learnt.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let mut body = Writer::default();
+        body.u64(self.config.history_max as u64);
+        self.state.save(&mut body);
+        self.seen.save(&mut body);
+        self.fusion.save(&mut body);
+        for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
+            body.u64(count);
+        }
+        snapshot::seal(&body.into_bytes(), out);
+    }
+
+    /// A recommender as it was when saved: the same answers, and after the same events the same bytes.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]: rebuild from the log instead.
+    pub fn load(config: Config, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut body = Reader::new(snapshot::open(bytes)?);
+        if body.u64()? != config.history_max as u64 {
+            return Err(SnapshotError::Settings("recommender.user.history.max"));
+        }
+        let mut loaded = Self::new(config);
+        loaded.state = State::load(&mut body)?;
+        loaded.seen = SeenIds::load(&mut body)?;
+        loaded.fusion = Fusion::load(&mut body)?;
+        loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
+        if !body.is_done() {
+            return Err(SnapshotError::Malformed("bytes left over"));
+        }
+        Ok(loaded)
+    }
+
+    fn take_in(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let config = Arc::clone(&self.config);
+        let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
+        let done = |()| Applied { accepted: 1, rejected: Vec::new() };
+        let Some(value) = message.value else {
+            return self.remove(role, message.key).map(done);
+        };
+        match role {
+            TopicRole::Items => self.describe_item(&parse::item(message.key, value)?).map(done),
+            TopicRole::Users => self.describe_user(&parse::user(message.key, value)?).map(done),
+            TopicRole::Behaviour { action } => match parse::behaviour(value, action, message.time_ms)? {
+                Content::Events(events) => self.apply_all(&events, message),
+                Content::Item(item) => self.describe_item(&item).map(done),
+                Content::User(user) => self.describe_user(&user).map(done),
+            },
+        }
+    }
+
+    fn apply_all(&mut self, events: &[Event<'_>], message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let max = self.config.event_items_max;
+        if events.len() > max {
+            return Err(Rejection::TooManyItems { count: events.len(), max });
+        }
+        let mut applied = Applied::default();
+        for event in events {
+            match self.apply(event, message.position, message.time_ms) {
+                Ok(()) => applied.accepted += 1,
+                Err(rejection) => applied.rejected.push(rejection),
+            }
+        }
+        match applied.rejected.pop() {
+            Some(last) if applied.accepted == 0 => Err(last),
+            last => {
+                applied.rejected.extend(last);
+                Ok(applied)
+            }
+        }
+    }
+
+    fn describe_item(&mut self, entity: &ItemEntity<'_>) -> Result<(), Rejection> {
+        clean::check_id("item_id", &entity.item_id, &self.config)?;
+        let Some(item) = self.state.items.intern(&entity.item_id) else { return Ok(()) };
+        self.state.items.describe(item, entity, CATEGORIES_MAX);
+        self.counters.entities += 1;
+        self.changed.items.add(item.0);
+        self.changed.hot = true;
+        Ok(())
+    }
+
+    fn describe_user(&mut self, entity: &UserEntity<'_>) -> Result<(), Rejection> {
+        clean::check_id("user_id", &entity.user_id, &self.config)?;
+        let Some(user) = self.state.users.intern(&entity.user_id) else { return Ok(()) };
+        let attributes =
+            UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
+        self.state.users.set_attributes(user, Some(attributes));
+        self.counters.entities += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, role: TopicRole<'_>, key: Option<&[u8]>) -> Result<(), Rejection> {
+        let id = key.and_then(parse::key_text);
+        match role {
+            TopicRole::Behaviour { .. } => return Err(Rejection::Empty),
+            TopicRole::Items => {
+                let item = self.state.items.find(id.ok_or(Rejection::MissingKey)?);
+                if let Some(item) = item {
+                    self.state.items.withdraw(item);
+                    self.changed.items.add(item.0);
+                    self.changed.hot = true;
+                }
+            }
+            TopicRole::Users => {
+                if let Some(user) = self.state.users.find(id.ok_or(Rejection::MissingKey)?) {
+                    self.state.users.set_attributes(user, None);
+                    self.changed.users.add(user.0);
+                }
+            }
+        }
+        self.counters.entities += 1;
+        Ok(())
+    }
+
+    /// Fills `history` with the items to go by, newest first.
+    fn resolve(&self, request: &Request<'_>, history: &mut Vec<ItemIdx>) -> (AnswerKind, Option<UserIdx>) {
+        history.clear();
+        let user = match request.history {
+            History::User(id) => {
+                let Some(user) = self.state.users.find(id) else { return (AnswerKind::UnknownUser, None) };
+                let liked = self.state.users.ring(user).newest_first().filter(|visit| visit.is_liked());
+                history.extend(liked.map(|visit| visit.item));
+                Some(user)
+            }
+            History::Items(items) => {
+                for id in items.iter().rev() {
+                    if let Some(item) = self.state.items.find(id).filter(|item| !history.contains(item)) {
+                        history.push(item);
+                    }
+                }
+                None
+            }
+        };
+        let kind = if history.is_empty() { AnswerKind::ColdUser } else { AnswerKind::Personal };
+        (kind, user)
+    }
+
+    /// The half-life that "decayed" stands for at present.
+    fn best_life(&self) -> usize {
+        self.fusion.best_life()
+    }
+
+    fn scratch(&self) -> Box<Scratch> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, scratch: Box<Scratch>) {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
+}
+
+/// The `n` best that may be shown, best first; equals by index.
+fn best(
+    mut ranked: Vec<(f32, ItemIdx)>,
+    n: usize,
+    may_show: impl Fn(ItemIdx) -> bool,
+) -> Vec<(f32, ItemIdx)> {
+    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    ranked.into_iter().filter(|&(_, item)| may_show(item)).take(n).collect()
+}
+
+fn value(metric: Metric, pair: &Pair, margins: Margins) -> f64 {
+    match metric {
+        Metric::Count => f64::from(pair.count),
+        Metric::Weight => f64::from(pair.weight) / f64::from(UNIT),
+        Metric::Cosine => margins.cosine(),
+        Metric::Jaccard => margins.jaccard(),
+        Metric::Confidence => margins.confidence(),
+        Metric::Lift => margins.lift(),
+        Metric::Llr => margins.llr(),
+    }
+}
+
+/// Keys to publish, each once.
+#[derive(Debug, Default)]
+struct Changed {
+    users: Queue,
+    items: Queue,
+    hot: bool,
+}
+
+impl Changed {
+    fn act(&mut self, user: Option<UserIdx>, item: ItemIdx, met: &[ItemIdx]) {
+        self.hot = true;
+        if let Some(user) = user {
+            self.users.add(user.0);
+        }
+        if !met.is_empty() {
+            self.items.add(item.0);
+            met.iter().for_each(|other| self.items.add(other.0));
+        }
+    }
+}
+
+/// A queue in which a key stands at most once.
+#[derive(Debug, Default)]
+struct Queue {
+    queue: VecDeque<u32>,
+    waiting: Vec<bool>,
+}
+
+impl Queue {
+    fn add(&mut self, key: u32) {
+        let at = key as usize;
+        if self.waiting.len() <= at {
+            self.waiting.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.waiting[at], true) {
+            self.queue.push_back(key);
+        }
+    }
+
+    fn take(&mut self, limit: usize) -> impl Iterator<Item = u32> {
+        let count = limit.min(self.queue.len());
+        let waiting = &mut self.waiting;
+        self.queue.drain(..count).inspect(|&key| waiting[key as usize] = false)
+    }
+}

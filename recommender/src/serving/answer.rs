@@ -1,0 +1,132 @@
+//! What is answered. Every type serialises to the JSON that topics and HTTP show.
+
+use serde::Serialize;
+
+/// How an answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerKind {
+    /// From the user's own history.
+    Personal,
+    /// The user is known and has no history to go by: hot items.
+    ColdUser,
+    /// The user is unknown: hot items.
+    UnknownUser,
+}
+
+/// Ranked items.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// How the answer came about.
+    pub kind: AnswerKind,
+    /// Best first. Scores do not depend on how many were asked for.
+    pub items: Vec<Recommended>,
+}
+
+/// One recommended item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recommended {
+    /// Which item.
+    pub item_id: String,
+    /// Its name for people, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Comparable within one answer.
+    pub score: f64,
+    /// Why, strongest first; empty unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// Why an item was recommended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// The model that says so.
+    pub source: &'static str,
+    /// For people.
+    pub text: String,
+    /// Its part of the score, 0 to 1.
+    pub share: f64,
+    /// The user's own items that led to it, strongest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<Evidence>,
+}
+
+/// One item of the history that led to a recommendation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// The user's item.
+    pub item_id: String,
+    /// Its name for people, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What the user did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// When, in ms since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<i64>,
+    /// The event itself: stream and offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Users who came to both items.
+    pub count: u32,
+    /// Cosine of the two items.
+    pub similarity: f64,
+}
+
+/// A neighbour of an item, with every metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Similar {
+    /// Which item.
+    pub item_id: String,
+    /// Its name for people, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The metric that was asked for.
+    pub score: f64,
+    /// Users who came to both.
+    pub count: u32,
+    /// Σ 1/√d over the times they met in a history.
+    pub weight: f64,
+    /// k / √(n_i·n_j).
+    pub cosine: f64,
+    /// k / (n_i + n_j − k).
+    pub jaccard: f64,
+    /// k / n_i.
+    pub confidence: f64,
+    /// k·N / (n_i·n_j).
+    pub lift: f64,
+    /// Signed G².
+    pub llr: f64,
+}
+
+/// Hot items of a scope and window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HotList {
+    /// `all` or `category=...`.
+    pub scope: String,
+    /// The window's name.
+    pub window: &'static str,
+    /// The half-life that the `decayed` window stands for at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_ms: Option<f64>,
+    /// As of when, in ms since 1970.
+    pub as_of: i64,
+    /// Best first.
+    pub items: Vec<HotItem>,
+}
+
+/// One hot item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HotItem {
+    /// Which item.
+    pub item_id: String,
+    /// Its name for people, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The decayed sum, or the count of a window.
+    pub score: f64,
+    /// Events: of the window if it slides, else of all time.
+    pub count: u32,
+}

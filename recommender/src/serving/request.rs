@@ -1,0 +1,68 @@
+//! What may be asked for.
+
+/// Whose taste to go by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum History<'a> {
+    /// A user's, as learnt.
+    User(&'a str),
+    /// Items of a visit, oldest first, of a person who need not be known.
+    Items(&'a [&'a str]),
+}
+
+/// A request for recommendations. [`Request::user`] and [`Request::items`] fill in the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request<'a> {
+    /// Whose taste to go by.
+    pub history: History<'a>,
+    /// How many items, at most.
+    pub n: usize,
+    /// How many of the best to leave out, for paging.
+    pub offset: usize,
+    /// As of when, in ms since 1970. Unless given: the newest event's time.
+    pub now_ms: Option<i64>,
+    /// Never recommend these.
+    pub exclude: &'a [&'a str],
+    /// Only of this category.
+    pub category: Option<&'a str>,
+    /// Whether items the user has already acted on may come back.
+    pub allow_seen: bool,
+    /// Rank by one model instead of all fused. See [`crate::Recommender::models`].
+    pub model: Option<&'a str>,
+    /// Whether to say why.
+    pub explain: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The `n` best new items for a user, as of the newest event.
+    pub fn user(id: &'a str, n: usize) -> Self {
+        Self::of(History::User(id), n)
+    }
+
+    /// The `n` best items after these, oldest first.
+    pub fn items(items: &'a [&'a str], n: usize) -> Self {
+        Self::of(History::Items(items), n)
+    }
+
+    fn of(history: History<'a>, n: usize) -> Self {
+        Self {
+            history,
+            n,
+            offset: 0,
+            now_ms: None,
+            exclude: &[],
+            category: None,
+            allow_seen: false,
+            model: None,
+            explain: false,
+        }
+    }
+}
+
+/// Which items a hot list is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Every item.
+    All,
+    /// The items of a category.
+    Category(&'a str),
+}

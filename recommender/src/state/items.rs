@@ -1,0 +1,253 @@
+//! Items: ids, attributes, how many users came to each.
+
+use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+use crate::ids::{IdMap, ItemIdx};
+use crate::ingest::entity::ItemEntity;
+
+/// Every item, bounded by its owner.
+#[derive(Debug, Default)]
+pub struct Items {
+    ids: IdMap,
+    items: Vec<Item>,
+    users: Vec<u32>,
+    categories: IdMap,
+    /// Items of each category, in order of index.
+    members: Vec<Vec<ItemIdx>>,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    last_ms: i64,
+    attributes: Option<Box<ItemAttributes>>,
+}
+
+/// What is known of an item apart from behaviour.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ItemAttributes {
+    /// Its name for people.
+    pub title: Option<String>,
+    /// Its categories, as numbers of [`Items`].
+    pub categories: Vec<u32>,
+    /// Price of one piece.
+    pub price: Option<f64>,
+    /// Whether it may be recommended.
+    pub available: bool,
+    /// Not before.
+    pub published_at_ms: Option<i64>,
+    /// Not from here on.
+    pub expires_at_ms: Option<i64>,
+}
+
+impl Items {
+    /// How many items are kept.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The index of an item.
+    pub fn find(&self, id: &str) -> Option<ItemIdx> {
+        self.ids.get(id).map(ItemIdx)
+    }
+
+    /// The id of an item.
+    pub fn id(&self, item: ItemIdx) -> &str {
+        self.ids.text_of(item.0)
+    }
+
+    /// Users who came to an item: n_i of the contingency tables.
+    pub fn users(&self, item: ItemIdx) -> u32 {
+        self.users[item.at()]
+    }
+
+    /// An item's attributes, if there are any.
+    pub fn attributes(&self, item: ItemIdx) -> Option<&ItemAttributes> {
+        self.items[item.at()].attributes.as_deref()
+    }
+
+    /// An item's name for people.
+    pub fn title(&self, item: ItemIdx) -> Option<&str> {
+        self.attributes(item)?.title.as_deref()
+    }
+
+    /// The items of a category, or `None` if there never was such a category.
+    pub fn category(&self, name: &str) -> Option<&[ItemIdx]> {
+        self.categories.get(name).map(|index| self.members[index as usize].as_slice())
+    }
+
+    /// The names of all categories.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.categories.iter()
+    }
+
+    /// The names of an item's categories.
+    pub fn categories_of(&self, item: ItemIdx) -> impl Iterator<Item = &str> {
+        let numbers = self.attributes(item).map_or(&[][..], |attributes| &attributes.categories);
+        numbers.iter().map(|&number| self.categories.text_of(number))
+    }
+
+    /// Whether an item may be recommended at a time.
+    pub fn is_offered(&self, item: ItemIdx, now_ms: i64) -> bool {
+        self.attributes(item).is_none_or(|attributes| {
+            attributes.available
+                && attributes.published_at_ms.is_none_or(|from| from <= now_ms)
+                && attributes.expires_at_ms.is_none_or(|until| now_ms < until)
+        })
+    }
+
+    pub(crate) fn intern(&mut self, id: &str) -> Option<ItemIdx> {
+        let (index, new) = self.ids.get_or_insert(id)?;
+        if new {
+            self.items.push(Item::default());
+            self.users.push(0);
+        }
+        Some(ItemIdx(index))
+    }
+
+    pub(crate) fn seen(&mut self, item: ItemIdx, time_ms: i64) {
+        let last_ms = &mut self.items[item.at()].last_ms;
+        *last_ms = time_ms.max(*last_ms);
+    }
+
+    pub(crate) fn count_user(&mut self, item: ItemIdx) {
+        self.users[item.at()] = self.users[item.at()].saturating_add(1);
+    }
+
+    /// Replaces an item's attributes. `categories_max`: how many categories there may be.
+    pub(crate) fn describe(&mut self, item: ItemIdx, entity: &ItemEntity<'_>, categories_max: usize) {
+        self.leave_categories(item);
+        let mut categories = Vec::new();
+        for name in &entity.categories {
+            let number = match self.categories.get(name) {
+                Some(number) => number,
+                None if self.categories.len() >= categories_max => continue,
+                None => match self.categories.get_or_insert(name) {
+                    Some((number, _)) => number,
+                    None => continue,
+                },
+            };
+            if self.members.len() <= number as usize {
+                self.members.resize_with(number as usize + 1, Vec::new);
+            }
+            if !categories.contains(&number) {
+                categories.push(number);
+                self.join_category(item, number);
+            }
+        }
+        self.items[item.at()].attributes = Some(Box::new(ItemAttributes {
+            title: entity.title.as_deref().map(str::to_owned),
+            categories,
+            price: entity.price,
+            available: entity.available.unwrap_or(true),
+            published_at_ms: entity.published_at_ms,
+            expires_at_ms: entity.expires_at_ms,
+        }));
+    }
+
+    /// An item that is gone: its counts stay, it is no longer offered.
+    pub(crate) fn withdraw(&mut self, item: ItemIdx) {
+        self.leave_categories(item);
+        let gone = ItemAttributes { available: false, ..ItemAttributes::default() };
+        self.items[item.at()].attributes = Some(Box::new(gone));
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        let members: usize = self.members.iter().map(|list| list.capacity() * 4).sum();
+        let attributes: usize =
+            self.items.iter().filter_map(|item| item.attributes.as_deref()).map(bytes_of).sum();
+        self.ids.size_bytes()
+            + self.categories.size_bytes()
+            + self.items.capacity() * size_of::<Item>()
+            + self.users.capacity() * 4
+            + members
+            + attributes
+    }
+
+    fn join_category(&mut self, item: ItemIdx, number: u32) {
+        let members = &mut self.members[number as usize];
+        if let Err(place) = members.binary_search(&item) {
+            members.insert(place, item);
+        }
+    }
+
+    fn leave_categories(&mut self, item: ItemIdx) {
+        let Some(attributes) = self.items[item.at()].attributes.take() else { return };
+        for number in attributes.categories {
+            let members = &mut self.members[number as usize];
+            if let Ok(place) = members.binary_search(&item) {
+                members.remove(place);
+            }
+        }
+    }
+}
+
+fn bytes_of(attributes: &ItemAttributes) -> usize {
+    let title = attributes.title.as_ref().map_or(0, String::capacity);
+    size_of::<ItemAttributes>() + title + attributes.categories.capacity() * 4
+}
+
+impl Snapshot for Items {
+    fn save(&self, out: &mut Writer) {
+        self.ids.save(out);
+        self.categories.save(out);
+        for (item, &users) in self.items.iter().zip(&self.users) {
+            out.i64(item.last_ms);
+            out.u32(users);
+            out.u8(u8::from(item.attributes.is_some()));
+            if let Some(attributes) = &item.attributes {
+                save_attributes(attributes, out);
+            }
+        }
+    }
+
+    fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let ids = IdMap::load(input)?;
+        let categories = IdMap::load(input)?;
+        let mut items =
+            Self { members: vec![Vec::new(); categories.len()], ids, categories, ..Self::default() };
+        for index in 0..items.ids.len() as u32 {
+            let mut item = Item { last_ms: input.i64()?, attributes: None };
+            items.users.push(input.u32()?);
+            if input.u8()? != 0 {
+                let attributes = load_attributes(input)?;
+                for &number in &attributes.categories {
+                    let members = items.members.get_mut(number as usize);
+                    members.ok_or(SnapshotError::Malformed("category"))?.push(ItemIdx(index));
+                }
+                item.attributes = Some(Box::new(attributes));
+            }
+            items.items.push(item);
+        }
+        Ok(items)
+    }
+}
+
+fn save_attributes(attributes: &ItemAttributes, out: &mut Writer) {
+    out.u8(u8::from(attributes.title.is_some()));
+    out.text(attributes.title.as_deref().unwrap_or(""));
+    out.u32(attributes.categories.len() as u32);
+    attributes.categories.iter().for_each(|&number| out.u32(number));
+    out.f64(attributes.price.unwrap_or(f64::NAN));
+    out.u8(u8::from(attributes.available));
+    out.i64(attributes.published_at_ms.unwrap_or(i64::MIN));
+    out.i64(attributes.expires_at_ms.unwrap_or(i64::MIN));
+}
+
+fn load_attributes(input: &mut Reader<'_>) -> Result<ItemAttributes, SnapshotError> {
+    let titled = input.u8()? != 0;
+    let title = input.text()?;
+    let mut attributes =
+        ItemAttributes { title: titled.then(|| title.to_owned()), ..ItemAttributes::default() };
+    for _ in 0..input.count(4)? {
+        attributes.categories.push(input.u32()?);
+    }
+    attributes.price = Some(input.f64()?).filter(|price| !price.is_nan());
+    attributes.available = input.u8()? != 0;
+    attributes.published_at_ms = Some(input.i64()?).filter(|&ms| ms != i64::MIN);
+    attributes.expires_at_ms = Some(input.i64()?).filter(|&ms| ms != i64::MIN);
+    Ok(attributes)
+}

@@ -1,0 +1,141 @@
+//! Users: ids, histories, attributes.
+
+use super::ring::Ring;
+use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+use crate::ids::{IdMap, UserIdx};
+
+/// Every user, bounded by its owner.
+#[derive(Debug, Default)]
+pub struct Users {
+    ids: IdMap,
+    users: Vec<User>,
+    /// Users with at least one liked item.
+    with_likes: u32,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    ring: Ring,
+    likes: u32,
+    last_ms: i64,
+    attributes: Option<Box<UserAttributes>>,
+}
+
+/// What is known of a user apart from behaviour.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UserAttributes {
+    /// In years.
+    pub age: Option<f64>,
+    /// As sent.
+    pub gender: Option<String>,
+}
+
+impl Users {
+    /// How many users are kept.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Users with at least one liked item: N of the contingency tables.
+    pub fn with_likes(&self) -> u32 {
+        self.with_likes
+    }
+
+    /// The index of a user.
+    pub fn find(&self, id: &str) -> Option<UserIdx> {
+        self.ids.get(id).map(UserIdx)
+    }
+
+    /// The id of a user.
+    pub fn id(&self, user: UserIdx) -> &str {
+        self.ids.text_of(user.0)
+    }
+
+    /// A user's history.
+    pub fn ring(&self, user: UserIdx) -> &Ring {
+        &self.users[user.at()].ring
+    }
+
+    /// A user's attributes, if there are any.
+    pub fn attributes(&self, user: UserIdx) -> Option<&UserAttributes> {
+        self.users[user.at()].attributes.as_deref()
+    }
+
+    pub(crate) fn intern(&mut self, id: &str) -> Option<UserIdx> {
+        let (index, new) = self.ids.get_or_insert(id)?;
+        if new {
+            self.users.push(User::default());
+        }
+        Some(UserIdx(index))
+    }
+
+    pub(crate) fn ring_mut(&mut self, user: UserIdx) -> &mut Ring {
+        &mut self.users[user.at()].ring
+    }
+
+    pub(crate) fn seen(&mut self, user: UserIdx, time_ms: i64) {
+        let last_ms = &mut self.users[user.at()].last_ms;
+        *last_ms = time_ms.max(*last_ms);
+    }
+
+    pub(crate) fn count_liked(&mut self, user: UserIdx) {
+        let likes = &mut self.users[user.at()].likes;
+        self.with_likes += u32::from(*likes == 0);
+        *likes = likes.saturating_add(1);
+    }
+
+    pub(crate) fn set_attributes(&mut self, user: UserIdx, attributes: Option<UserAttributes>) {
+        self.users[user.at()].attributes = attributes.map(Box::new);
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        let rings: usize = self.users.iter().map(|user| user.ring.size_bytes()).sum();
+        self.ids.size_bytes() + self.users.capacity() * size_of::<User>() + rings
+    }
+}
+
+impl Snapshot for Users {
+    fn save(&self, out: &mut Writer) {
+        self.ids.save(out);
+        for user in &self.users {
+            user.ring.save(out);
+            out.u32(user.likes);
+            out.i64(user.last_ms);
+            out.u8(u8::from(user.attributes.is_some()));
+            if let Some(attributes) = &user.attributes {
+                out.f64(attributes.age.unwrap_or(f64::NAN));
+                out.u8(u8::from(attributes.gender.is_some()));
+                out.text(attributes.gender.as_deref().unwrap_or(""));
+            }
+        }
+    }
+
+    fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let ids = IdMap::load(input)?;
+        let mut users = Vec::with_capacity(ids.len());
+        let mut with_likes = 0;
+        for _ in 0..ids.len() {
+            let mut user = User {
+                ring: Ring::load(input)?,
+                likes: input.u32()?,
+                last_ms: input.i64()?,
+                attributes: None,
+            };
+            with_likes += u32::from(user.likes > 0);
+            if input.u8()? != 0 {
+                let age = Some(input.f64()?).filter(|age| !age.is_nan());
+                let known = input.u8()? != 0;
+                let gender = input.text()?;
+                user.attributes =
+                    Some(Box::new(UserAttributes { age, gender: known.then(|| gender.to_owned()) }));
+            }
+            users.push(user);
+        }
+        Ok(Self { ids, users, with_likes })
+    }
+}

@@ -1,0 +1,233 @@
+//! Sliding windows: how much happened to each item in the last minute, hour, ..., exactly to a bucket's width.
+//!
+//! Time is cut into buckets, [`BUCKETS`] to a window. A bucket lists what it added to each item's total; when it
+//! leaves the window it is subtracted again. Amounts are integers, so what was added is taken off to the last
+//! unit. A late event goes into the bucket of its own time; one older than the window is not counted.
+//!
+//! ```text
+//! totals per item  =  Σ ┌────┬────┬────┬─ ─ ─┬────┐
+//!                       │ b0 │ b1 │ b2 │     │ now│   ◀─ advance() drops b0, appends a bucket
+//!                       └────┴────┴────┴─ ─ ─┴────┘
+//! ```
+//!
+//! A window of width w therefore reaches back between w·(1 − 1/12) and w.
+
+use std::collections::VecDeque;
+
+use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+use crate::ids::ItemIdx;
+
+/// Buckets to a window.
+pub const BUCKETS: i64 = 12;
+
+/// A bucket's list is merged whenever it has doubled, so it never holds more than twice its distinct items.
+const MERGE_MIN: usize = 1024;
+
+/// Amounts per item over a sliding window.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Window {
+    bucket_ms: i64,
+    /// Number of the newest bucket: its time divided by `bucket_ms`.
+    newest: i64,
+    /// Oldest first; the last one is `newest`. At most [`BUCKETS`].
+    buckets: VecDeque<Bucket>,
+    totals: Vec<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Bucket {
+    added: Vec<(ItemIdx, u32)>,
+    merged: usize,
+}
+
+impl Window {
+    /// A window of this width.
+    pub fn new(width_ms: i64) -> Self {
+        Self { bucket_ms: (width_ms / BUCKETS).max(1), ..Self::default() }
+    }
+
+    /// Adds `amount` to an item at a time.
+    pub fn add(&mut self, item: ItemIdx, time_ms: i64, amount: u32) {
+        let number = time_ms.div_euclid(self.bucket_ms);
+        self.advance(number);
+        let age = self.newest - number;
+        if age >= BUCKETS {
+            return;
+        }
+        if self.totals.len() <= item.at() {
+            self.totals.resize(item.at() + 1, 0);
+        }
+        self.totals[item.at()] = self.totals[item.at()].saturating_add(amount);
+        let position = self.buckets.len() as i64 - 1 - age;
+        if position < 0 {
+            // Before the first event, at most once per bucket: the deque grows to its bound.
+            for _ in position..0 {
+                self.buckets.push_front(Bucket::default());
+            }
+        }
+        self.buckets[position.max(0) as usize].push(item, amount);
+    }
+
+    /// The total of every item with one, as of `now_ms`, in no particular order.
+    pub fn read(&self, now_ms: i64) -> Vec<(ItemIdx, u32)> {
+        let mut totals = self.totals.clone();
+        let behind = now_ms.div_euclid(self.bucket_ms) - self.newest;
+        let left = (self.buckets.len() as i64 + behind - BUCKETS).clamp(0, self.buckets.len() as i64);
+        for bucket in self.buckets.iter().take(left as usize) {
+            bucket.subtract_from(&mut totals);
+        }
+        let some = |(item, total): (usize, u32)| (total > 0).then_some((ItemIdx(item as u32), total));
+        totals.into_iter().enumerate().filter_map(some).collect()
+    }
+
+    /// Bytes held, by capacity.
+    pub fn size_bytes(&self) -> usize {
+        let listed: usize = self.buckets.iter().map(|bucket| bucket.added.capacity() * 8).sum();
+        listed + self.totals.capacity() * 4
+    }
+
+    fn advance(&mut self, number: i64) {
+        if self.buckets.is_empty() {
+            self.newest = number;
+            self.buckets.push_back(Bucket::default());
+        }
+        for _ in 0..(number - self.newest).clamp(0, BUCKETS) {
+            if self.buckets.len() as i64 == BUCKETS
+                && let Some(oldest) = self.buckets.pop_front()
+            {
+                oldest.subtract_from(&mut self.totals);
+            }
+            self.buckets.push_back(Bucket::default());
+        }
+        self.newest = self.newest.max(number);
+    }
+}
+
+impl Bucket {
+    fn push(&mut self, item: ItemIdx, amount: u32) {
+        self.added.push((item, amount));
+        if self.added.len() >= MERGE_MIN.max(2 * self.merged) {
+            self.merge();
+        }
+    }
+
+    fn merge(&mut self) {
+        self.added.sort_unstable();
+        self.added.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            same
+        });
+        self.merged = self.added.len();
+    }
+
+    fn subtract_from(&self, totals: &mut [u32]) {
+        for &(item, amount) in &self.added {
+            let total = &mut totals[item.at()];
+            *total = total.saturating_sub(amount);
+        }
+    }
+}
+
+impl Snapshot for Window {
+    fn save(&self, out: &mut Writer) {
+        out.i64(self.bucket_ms);
+        out.i64(self.newest);
+        out.u32(self.totals.len() as u32);
+        out.u32(self.buckets.len() as u32);
+        for bucket in &self.buckets {
+            // Merged, so that the bytes do not depend on when the list was last merged.
+            let mut bucket = bucket.clone();
+            bucket.merge();
+            out.u32(bucket.added.len() as u32);
+            for &(item, amount) in &bucket.added {
+                out.u32(item.0);
+                out.u32(amount);
+            }
+        }
+    }
+
+    fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let bucket_ms = input.i64()?;
+        let newest = input.i64()?;
+        let items = input.u32()? as usize;
+        let mut totals = vec![0u32; items.min(1 << 28)];
+        let mut buckets = VecDeque::new();
+        for _ in 0..input.count(4)? {
+            let mut bucket = Bucket::default();
+            for _ in 0..input.count(8)? {
+                let (item, amount) = (ItemIdx(input.u32()?), input.u32()?);
+                let total = totals.get_mut(item.at()).ok_or(SnapshotError::Malformed("window item"))?;
+                *total = total.saturating_add(amount);
+                bucket.added.push((item, amount));
+            }
+            buckets.push_back(bucket);
+        }
+        if bucket_ms < 1 || buckets.len() as i64 > BUCKETS {
+            return Err(SnapshotError::Malformed("window shape"));
+        }
+        Ok(Self { bucket_ms, newest, buckets, totals })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: ItemIdx = ItemIdx(0);
+    const B: ItemIdx = ItemIdx(1);
+
+    #[test]
+    fn what_is_old_leaves() {
+        let mut window = Window::new(1200);
+        window.add(A, 0, 1);
+        window.add(B, 500, 2);
+        assert_eq!(window.read(1199), [(A, 1), (B, 2)]);
+        assert_eq!(window.read(1200), [(B, 2)]);
+        window.add(A, 1250, 4);
+        assert_eq!(window.read(1250), [(A, 4), (B, 2)]);
+        assert_eq!(window.read(1700), [(A, 4)]);
+        assert_eq!(window.read(1 << 40), []);
+    }
+
+    #[test]
+    fn late_events_count_in_their_own_time() {
+        let mut window = Window::new(1200);
+        window.add(A, 1100, 1);
+        window.add(B, 200, 1);
+        assert_eq!(window.read(1100), [(A, 1), (B, 1)]);
+        assert_eq!(window.read(1400), [(A, 1)]);
+        window.add(A, 2400, 1);
+        window.add(B, 1100, 1);
+        assert_eq!(window.read(2400), [(A, 1)], "older than the window: not counted");
+    }
+
+    proptest! {
+        #[test]
+        fn equals_counting_by_hand(events in prop::collection::vec((0u32..5, 0i64..5000, 1u32..4), 1..3000)) {
+            let mut window = Window::new(1200);
+            let mut newest = 0;
+            let mut counted = Vec::new();
+            for &(item, time_ms, amount) in &events {
+                newest = newest.max(time_ms / 100);
+                window.add(ItemIdx(item), time_ms, amount);
+                counted.push((item, time_ms / 100, amount));
+            }
+            let mut expected = [0u32; 5];
+            for (item, bucket, amount) in counted {
+                if newest - bucket < BUCKETS {
+                    expected[item as usize] += amount;
+                }
+            }
+            let mut read = [0u32; 5];
+            for (item, total) in window.read(newest * 100) {
+                read[item.at()] = total;
+            }
+            prop_assert_eq!(read, expected);
+        }
+    }
+}
