@@ -125,6 +125,15 @@ impl fmt::Display for ApiKey {
     }
 }
 
+impl Api {
+    /// The API of this key.
+    #[must_use]
+    pub fn of(key: ApiKey) -> &'static Api {
+        let at = Api::ALL.binary_search_by_key(&key, |api| api.key);
+        &Api::ALL[at.expect("every key has its entry, in order")]
+    }
+}
+
 /// An API as data.
 #[derive(Clone, Debug)]
 pub struct Api {

@@ -22,7 +22,7 @@ api! {
         /// The producer's epoch; -1 if it has none.
         producer_epoch: i16 [3..] = -1;
         /// Whether an outside coordinator decides the transactions (KIP-939).
-        enable_2pc: bool [6..];
+        enable_2_pc: bool [6..];
         /// Whether to keep a prepared transaction instead of aborting it (KIP-939).
         keep_prepared_txn: bool [6..];
     }

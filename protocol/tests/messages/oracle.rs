@@ -1,0 +1,183 @@
+//! The tables against the crate `kafka-protocol`, which is generated from Kafka's own schemas.
+//!
+//! Random bytes of every message in every version that both have must be read by both, give the same names
+//! the same values, and come back from both as they were. 0.18 has the newest versions, 0.15 the oldest;
+//! what neither has is in `golden.rs`, and a test here sees that nothing is in neither.
+//!
+//! # Defects of the oracle that are excepted
+//! None in the messages of the list. (Its panics on short frames, its allocations for hostile counts and its
+//! message sets are not touched by what is done here.)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use bytes::{Bytes, BytesMut};
+use protocol::codec::{Decode, Encode, Kind, Reader, Schema, Writer};
+use protocol::messages::{Api, Request};
+
+use crate::generate::{self, Random};
+use crate::golden;
+
+/// Messages of each version of each request and response.
+const ROUNDS: u64 = 100;
+
+/// Reads `bytes` with a table, checks that they come back, and returns the message as text.
+fn ours<'a, M: Decode<'a> + Encode + Debug>(bytes: &'a [u8], version: i16) -> String {
+    let mut reader = Reader::new(bytes);
+    let message = M::decode(&mut reader, version).unwrap_or_else(|error| panic!("decode: {error}"));
+    assert_eq!(reader.remaining(), 0, "all is read of {message:?}");
+    let mut writer = Writer::new();
+    message.encode(&mut writer, version).unwrap_or_else(|error| panic!("encode: {error}"));
+    assert_eq!(writer.into_bytes(), bytes, "{message:?}");
+    format!("{message:?}")
+}
+
+macro_rules! implementation {
+    ($name:ident, $crate_name:ident) => {
+        mod $name {
+            use super::*;
+            use $crate_name::protocol::{Decodable, Encodable, Message};
+
+            /// As [`ours`], by the other implementation.
+            pub(super) fn theirs<M: Decodable + Encodable + Debug>(bytes: &[u8], version: i16) -> String {
+                let mut rest = Bytes::copy_from_slice(bytes);
+                let message =
+                    M::decode(&mut rest, version).unwrap_or_else(|error| panic!("oracle decodes: {error}"));
+                assert!(rest.is_empty(), "the oracle reads all of {message:?}");
+                let mut out = BytesMut::new();
+                message.encode(&mut out, version).unwrap_or_else(|error| panic!("oracle encodes: {error}"));
+                assert_eq!(out, bytes, "by the oracle: {message:?}");
+                format!("{message:?}")
+            }
+
+            pub(super) fn has<M: Message>(version: i16) -> bool {
+                (M::VERSIONS.min..=M::VERSIONS.max).contains(&version)
+            }
+        }
+    };
+}
+
+implementation!(newest, kafka_protocol);
+implementation!(oldest, kafka_protocol_old);
+
+/// The plain values in a message's debug text, by the name of their field.
+///
+/// A name stands for what follows it up to the next name, whatever brackets and wrappers are in between, so
+/// that `group_id: Some(GroupId("a"))` is `"a"`.
+fn values(text: &str) -> BTreeMap<&str, Vec<&str>> {
+    let is_word = |c: char| c.is_alphanumeric() || "_-.\"".contains(c);
+    let mut name = "";
+    let mut values = BTreeMap::<_, Vec<_>>::new();
+    for token in text.split_inclusive(|c| !is_word(c)) {
+        let (word, end) = token.split_at(token.len() - token.chars().last().map_or(0, char::len_utf8));
+        if end == ":" {
+            name = word;
+        } else if matches!(word, "None" | "true" | "false")
+            || word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '"')
+        {
+            values.entry(name).or_default().push(word);
+        }
+    }
+    values.values_mut().for_each(|values| values.sort_unstable());
+    values
+}
+
+/// Names of the fields that this version has and whose values print alike: not bytes, not ids.
+fn names(schema: &Schema, version: i16, names: &mut BTreeSet<&'static str>) {
+    fn prints_alike(kind: &Kind) -> bool {
+        match kind {
+            Kind::Bytes | Kind::Records | Kind::Uuid | Kind::Struct(_) => false,
+            Kind::Nullable(inner) | Kind::Array(inner) => prints_alike(inner),
+            _ => true,
+        }
+    }
+    for field in schema.fields.iter().filter(|field| field.spec.versions.has(version)) {
+        if prints_alike(&field.kind) {
+            names.insert(field.name);
+        }
+        if let Some(nested) = field.kind.innermost() {
+            self::names(nested, version, names);
+        }
+    }
+}
+
+/// The two texts must give the names of this version the same values.
+///
+/// An older oracle lacks fields that came later. If such a field shares its name with one that it has, ours
+/// has more values of that name, and they are not compared. `known` gathers the names that it has.
+fn same_values(ours: &str, theirs: &str, names: &BTreeSet<&'static str>, known: &mut BTreeSet<&'static str>) {
+    let (ours, theirs) = (values(ours), values(theirs));
+    for &name in names {
+        let Some(theirs) = theirs.get(name) else { continue };
+        known.insert(name);
+        let ours = &ours[name];
+        if ours.len() == theirs.len() {
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+}
+
+/// One implementation of one message: whether it has a version, and how it reads and writes it.
+type Implementation = (fn(i16) -> bool, fn(&[u8], i16) -> String);
+
+/// Holds one message's table against the oracles; returns the versions that neither has.
+fn compare(
+    api: &Api,
+    schema: &Schema,
+    ours: fn(&[u8], i16) -> String,
+    oracles: [Implementation; 2],
+) -> Vec<(&'static str, i16)> {
+    let mut uncovered = Vec::new();
+    for version in api.versions.clone() {
+        let oracles: Vec<_> = oracles.iter().filter(|(has, _)| has(version)).collect();
+        if oracles.is_empty() {
+            uncovered.push((schema.name, version));
+        }
+        let mut names = BTreeSet::new();
+        self::names(schema, version, &mut names);
+        let mut known = BTreeSet::new();
+        for seed in 0..ROUNDS {
+            let mut random = Random(seed << 32 | (api.key.code() as u64) << 16 | version as u64);
+            let bytes = generate::message(schema, version, api.key.is_flexible(version), &mut random);
+            let about = || format!("{} v{version}, seed {seed}: {bytes:?}", schema.name);
+            explain(about, || {
+                let text = ours(&bytes, version);
+                for (_, theirs) in &oracles {
+                    same_values(&text, &theirs(&bytes, version), &names, &mut known);
+                }
+            });
+        }
+        assert!(oracles.is_empty() || known == names, "names that the oracle lacks: {:?}", &names - &known);
+    }
+    uncovered
+}
+
+/// Runs `check`; says what it was about if it panics, after it has said why.
+fn explain(about: impl FnOnce() -> String, check: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err() {
+        panic!("in {}", about());
+    }
+}
+
+/// A test for each API.
+macro_rules! tests {
+    ($($key:literal $api:ident $module:ident $request:ident $response:ident;)*) => {
+        $(#[test]
+        fn $module() {
+            use protocol::messages::$module::{$request, $response};
+            let api = Api::of(<$request as Request<'_>>::KEY);
+            let mut uncovered = compare(api, api.request, |bytes, version| ours::<$request>(bytes, version), [
+                (newest::has::<kafka_protocol::messages::$request>, newest::theirs::<kafka_protocol::messages::$request>),
+                (oldest::has::<kafka_protocol_old::messages::$request>, oldest::theirs::<kafka_protocol_old::messages::$request>),
+            ]);
+            uncovered.extend(compare(api, api.response, |bytes, version| ours::<$response>(bytes, version), [
+                (newest::has::<kafka_protocol::messages::$response>, newest::theirs::<kafka_protocol::messages::$response>),
+                (oldest::has::<kafka_protocol_old::messages::$response>, oldest::theirs::<kafka_protocol_old::messages::$response>),
+            ]));
+            uncovered.retain(|message| !golden::MESSAGES.contains(message));
+            assert!(uncovered.is_empty(), "neither an oracle nor golden bytes for {uncovered:?}");
+        })*
+    };
+}
+
+protocol::for_each_api!(tests);
