@@ -1,0 +1,104 @@
+//! A blocking connection that sends frames made beforehand and reads answers into one buffer.
+
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::frame::{decode_response, encode_request};
+use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse};
+use protocol::messages::delete_topics::DeleteTopicsRequest;
+use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+
+/// Any single answer takes less, or the measurement is broken.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// As much as a fetch may bring: it is read in one go.
+const READ_BUFFER_BYTES: usize = 1 << 20;
+
+pub struct Connection {
+    pub sending: TcpStream,
+    pub receiving: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> Connection {
+        let sending = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).expect("the broker accepts");
+        sending.set_nodelay(true).expect("a TCP socket");
+        sending.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("a TCP socket");
+        let receiving = sending.try_clone().expect("a socket can be doubled");
+        Connection { sending, receiving: BufReader::with_capacity(READ_BUFFER_BYTES, receiving) }
+    }
+
+    /// Sends a whole frame.
+    pub fn send(&mut self, frame: &[u8]) {
+        self.sending.write_all(frame).expect("the broker reads");
+    }
+
+    /// Sends a whole frame and gives the answer's, without its length.
+    pub fn ask(&mut self, frame: &[u8]) -> Bytes {
+        self.send(frame);
+        let mut answer = Vec::new();
+        receive(&mut self.receiving, &mut answer);
+        Bytes::from(answer)
+    }
+
+    pub fn api_versions(&mut self) {
+        self.ask(&encode_request(&ApiVersionsRequest::default(), 0, 1, None).expect("an empty request"));
+    }
+
+    pub fn create_topic(&mut self, name: &str) {
+        let topic = CreatableTopic {
+            name: name.into(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+        let answer = self.ask(&encode_request(&request, 4, 1, None).expect("a valid request"));
+        let (_, response) = decode_response::<CreateTopicsResponse<'_>>(&answer, 4).expect("an answer");
+        assert_eq!(response.topics[0].error_code, 0, "creating {name}");
+    }
+
+    pub fn delete_topic(&mut self, name: &str) {
+        let request = DeleteTopicsRequest { topic_names: vec![name.into()], ..Default::default() };
+        self.ask(&encode_request(&request, 3, 1, None).expect("a valid request"));
+    }
+}
+
+/// Reads the next answer, without its length, over what `frame` held before.
+pub fn receive(from: &mut impl Read, frame: &mut Vec<u8>) {
+    let mut size = [0; 4];
+    from.read_exact(&mut size).expect("an answer in time");
+    frame.resize(u32::from_be_bytes(size) as usize, 0);
+    from.read_exact(frame).expect("a whole answer");
+}
+
+/// A Produce request (v7) as a whole frame.
+pub fn produce_frame(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
+    let data = PartitionProduceData { index: 0, records: Some(records) };
+    let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
+    let request = ProduceRequest { acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
+    encode_request(&request, 7, 1, None).expect("a valid request").to_vec()
+}
+
+/// The error code in an answer to [`produce_frame`]: correlation id, array of 1, name, array of 1, index, error.
+pub fn produce_error(topic: &str, answer: &[u8]) -> i16 {
+    let at = 4 + 4 + 2 + topic.len() + 4 + 4;
+    i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"))
+}
+
+/// A Fetch request (v4) as a whole frame, sized as the Java consumer's.
+pub fn fetch_frame(topic: &str, fetch_offset: i64) -> Vec<u8> {
+    let partition = FetchPartition { fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() };
+    let request = FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    encode_request(&request, 4, 1, None).expect("a valid request").to_vec()
+}

@@ -1,0 +1,119 @@
+//! The advertised range is what works: every key at every advertised version gets an answer that decodes to the last
+//! byte, and records go in and out through every version of Produce and Fetch.
+
+use protocol::messages::Request;
+use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::create_partitions::CreatePartitionsRequest;
+use protocol::messages::create_topics::CreateTopicsRequest;
+use protocol::messages::delete_groups::DeleteGroupsRequest;
+use protocol::messages::delete_topics::DeleteTopicsRequest;
+use protocol::messages::describe_cluster::DescribeClusterRequest;
+use protocol::messages::describe_configs::DescribeConfigsRequest;
+use protocol::messages::describe_groups::DescribeGroupsRequest;
+use protocol::messages::fetch::FetchRequest;
+use protocol::messages::find_coordinator::FindCoordinatorRequest;
+use protocol::messages::heartbeat::HeartbeatRequest;
+use protocol::messages::init_producer_id::InitProducerIdRequest;
+use protocol::messages::join_group::JoinGroupRequest;
+use protocol::messages::leave_group::LeaveGroupRequest;
+use protocol::messages::list_groups::ListGroupsRequest;
+use protocol::messages::list_offsets::ListOffsetsRequest;
+use protocol::messages::metadata::MetadataRequest;
+use protocol::messages::offset_commit::OffsetCommitRequest;
+use protocol::messages::offset_fetch::OffsetFetchRequest;
+use protocol::messages::produce::ProduceRequest;
+use protocol::messages::sync_group::SyncGroupRequest;
+
+use crate::support::Broker;
+use crate::support::client::{Answer, Client};
+
+/// Sends an almost empty request of one key in the given version.
+type Ask = fn(&mut Client, i16);
+
+/// How to ask for one key. `None` where the broker serves a key that this table lacks: add a row.
+fn ask(key: i16) -> Option<Ask> {
+    Some(match key {
+        // acks=0, the default of the schema, is not answered at all.
+        0 => |client, version| ask_with(client, version, &ProduceRequest { acks: 1, ..Default::default() }),
+        1 => empty::<FetchRequest<'_>>,
+        2 => empty::<ListOffsetsRequest<'_>>,
+        3 => empty::<MetadataRequest<'_>>,
+        8 => empty::<OffsetCommitRequest<'_>>,
+        9 => empty::<OffsetFetchRequest<'_>>,
+        10 => empty::<FindCoordinatorRequest<'_>>,
+        11 => empty::<JoinGroupRequest<'_>>,
+        12 => empty::<HeartbeatRequest<'_>>,
+        13 => empty::<LeaveGroupRequest<'_>>,
+        14 => empty::<SyncGroupRequest<'_>>,
+        15 => empty::<DescribeGroupsRequest<'_>>,
+        16 => empty::<ListGroupsRequest<'_>>,
+        18 => empty::<ApiVersionsRequest<'_>>,
+        19 => empty::<CreateTopicsRequest<'_>>,
+        20 => empty::<DeleteTopicsRequest<'_>>,
+        22 => empty::<InitProducerIdRequest<'_>>,
+        32 => empty::<DescribeConfigsRequest<'_>>,
+        37 => empty::<CreatePartitionsRequest<'_>>,
+        42 => empty::<DeleteGroupsRequest<'_>>,
+        60 => empty::<DescribeClusterRequest>,
+        _ => return None,
+    })
+}
+
+fn empty<Q: Request<'static> + Default>(client: &mut Client, version: i16) {
+    ask_with(client, version, &Q::default());
+}
+
+/// The answer is leaked: request and response share a lifetime, and a few hundred small frames do no harm.
+fn ask_with<Q: Request<'static>>(client: &mut Client, version: i16, request: &Q) {
+    let answer: &'static Answer = Box::leak(Box::new(client.call(request, version)));
+    let _: Q::Response = answer.decode();
+}
+
+#[test]
+fn every_advertised_version_of_every_key_is_answered() {
+    let broker = Broker::start();
+    let mut client = broker.connect();
+    let advertised = client.api_versions();
+    assert!(advertised.len() >= 21, "{advertised:?}");
+    for &(key, min, max) in &advertised {
+        let ask = ask(key).unwrap_or_else(|| panic!("key {key} is advertised and not asked here"));
+        for version in min..=max {
+            println!("key {key} version {version}");
+            ask(&mut client, version);
+        }
+    }
+    assert_eq!(client.api_versions(), advertised, "the connection survived them all");
+}
+
+#[test]
+fn the_ranges_are_those_of_the_table() {
+    // From Kafka 3.9's lowest to 4.4's highest.
+    const PROMISED: &[(i16, i16, i16)] = &[
+        (0, 0, 13),
+        (1, 0, 18),
+        (2, 0, 11),
+        (3, 0, 13),
+        (8, 0, 10),
+        (9, 0, 10),
+        (10, 0, 6),
+        (11, 0, 9),
+        (12, 0, 4),
+        (13, 0, 5),
+        (14, 0, 5),
+        (15, 0, 6),
+        (16, 0, 5),
+        (18, 0, 5),
+        (19, 0, 7),
+        (20, 0, 6),
+        (22, 0, 6),
+        (32, 0, 4),
+        (37, 0, 3),
+        (42, 0, 3),
+        (60, 0, 2),
+    ];
+    let advertised = Broker::start().connect().api_versions();
+    for promised in PROMISED {
+        assert!(advertised.contains(promised), "{promised:?} is not in {advertised:?}");
+    }
+    assert!(advertised.is_sorted(), "in order of their keys: {advertised:?}");
+}

@@ -1,0 +1,11 @@
+//! Tests of the program as its users meet it: the real binary, real sockets, real kills.
+//!
+//! Every test starts its own broker on free ports and a directory of its own, so all of them run side by side.
+//! They share one test binary because they share `support`, and because linking once is quicker than six times.
+
+mod bad_input;
+mod contract;
+mod durability;
+mod lifecycle;
+mod python;
+mod support;

@@ -1,0 +1,214 @@
+//! A small client over a blocking socket, with a limit on every wait: whole requests through the protocol crate, and
+//! raw bytes for what no client should send.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::codec::Reader;
+use protocol::frame::{decode_response_header, encode_request};
+use protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse};
+use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
+use protocol::messages::{Request, Response};
+use protocol::records::{BatchBuilder, Batches};
+use protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+
+/// Longer than any answer may take on a busy machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Who a batch says it is from.
+#[derive(Clone, Copy)]
+pub struct Producer {
+    pub id: i64,
+    pub epoch: i16,
+}
+
+/// A producer without idempotence.
+pub const NO_PRODUCER: Producer = Producer { id: -1, epoch: -1 };
+
+/// An answer's frame, to be decoded by whoever knows what was asked.
+pub struct Answer {
+    frame: Bytes,
+    version: i16,
+}
+
+impl Answer {
+    /// `frame`: an answer without its length.
+    pub fn new(frame: impl Into<Bytes>, version: i16) -> Answer {
+        Answer { frame: frame.into(), version }
+    }
+
+    /// The message. Nothing may be left over behind it.
+    pub fn decode<'a, R: Response<'a>>(&'a self) -> R {
+        let name = std::any::type_name::<R>();
+        let version = self.version;
+        let mut reader = Reader::shared(&self.frame);
+        let header = decode_response_header(&mut reader, R::KEY, version);
+        let response = header.and_then(|_| R::decode(&mut reader, version));
+        let response =
+            response.unwrap_or_else(|error| panic!("{name} v{version}: {error} in {:02x?}", self.frame));
+        let left = reader.rest().len();
+        assert_eq!(left, 0, "{name} v{version}: {left} bytes too many in {:02x?}", self.frame);
+        response
+    }
+}
+
+/// One connection. A broker that goes away is `None`, never a panic: tests that kill it need that.
+pub struct Client {
+    socket: TcpStream,
+    correlation_id: i32,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        Client::try_connect(address).expect("the broker accepts connections")
+    }
+
+    pub fn try_connect(address: SocketAddr) -> Option<Client> {
+        let socket = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).ok()?;
+        socket.set_nodelay(true).ok()?;
+        socket.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+        Some(Client { socket, correlation_id: 0 })
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Sends as it stands. A peer that has already closed shows when reading.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).ok();
+    }
+
+    /// Sends `request` without waiting for its answer.
+    pub fn send<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) {
+        self.correlation_id += 1;
+        let frame = encode_request(request, version, self.correlation_id, Some("process-tests"));
+        self.send_bytes(&frame.expect("the request fits this version"));
+    }
+
+    /// The next answer without its length; `None` once the broker has closed the connection.
+    ///
+    /// # Panics
+    /// If the broker neither answers nor closes in time.
+    pub fn read_frame(&mut self) -> Option<Vec<u8>> {
+        let mut size = [0; 4];
+        self.read(&mut size)?;
+        let mut frame = vec![0; u32::from_be_bytes(size) as usize];
+        self.read(&mut frame)?;
+        Some(frame)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> Option<()> {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        match self.socket.read_exact(into) {
+            Ok(()) => Some(()),
+            Err(error) if matches!(error.kind(), TimedOut | WouldBlock) => {
+                panic!("neither an answer nor a closed connection after {ANSWER_TIMEOUT:?}")
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Sends `request` and waits for its answer.
+    pub fn call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Answer {
+        self.try_call(request, version).expect("an answer, not a closed connection")
+    }
+
+    /// As [`Client::call`]; `None` if the broker closes instead.
+    pub fn try_call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Option<Answer> {
+        self.send(request, version);
+        let frame = self.read_frame()?;
+        assert_eq!(frame[..4], self.correlation_id.to_be_bytes(), "answers come in order");
+        Some(Answer::new(frame, version))
+    }
+
+    /// Asks for the versions that are served, as (key, lowest, highest): the simplest proof of life.
+    pub fn api_versions(&mut self) -> Vec<(i16, i16, i16)> {
+        let answer = self.call(&ApiVersionsRequest::default(), 0);
+        let response: ApiVersionsResponse<'_> = answer.decode();
+        assert_eq!(response.error_code, 0);
+        response.api_keys.iter().map(|range| (range.api_key, range.min_version, range.max_version)).collect()
+    }
+
+    pub fn create_topic(&mut self, name: &str, partitions: i32) {
+        let name = name.into();
+        let topic =
+            CreatableTopic { name, num_partitions: partitions, replication_factor: 1, ..Default::default() };
+        let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+        let answer = self.call(&request, 4);
+        let response: CreateTopicsResponse<'_> = answer.decode();
+        assert_eq!(response.topics[0].error_code, 0, "creating {}", response.topics[0].name);
+    }
+
+    /// Error code and base offset of one batch; `None` if the broker went away.
+    pub fn produce(&mut self, topic: &str, partition: i32, acks: i16, batch: &[u8]) -> Option<(i16, i64)> {
+        let answer = self.try_call(&produce_request(topic, partition, acks, batch), 7)?;
+        let response: ProduceResponse<'_> = answer.decode();
+        let partition = &response.responses[0].partition_responses[0];
+        Some((partition.error_code, partition.base_offset))
+    }
+
+    /// Every record's offset and value, from the beginning until a fetch comes back empty.
+    pub fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
+        let mut records = Vec::new();
+        let mut next_offset = 0;
+        loop {
+            let answer = self.call(&fetch_request(topic, partition, next_offset, 0), 4);
+            let response: FetchResponse<'_> = answer.decode();
+            let fetched = &response.responses[0].partitions[0];
+            assert_eq!(fetched.error_code, 0, "fetching {next_offset}");
+            let before = next_offset;
+            for batch in fetched.records.0.iter().flat_map(|piece| Batches::new(piece)) {
+                let batch = batch.expect("whole batches");
+                batch.verify_crc().expect("a good checksum");
+                for record in batch.records() {
+                    let record = record.expect("whole records");
+                    records.push((record.offset.0, record.value.expect("tests send values").to_vec()));
+                }
+                next_offset = batch.next_offset().0;
+            }
+            if next_offset == before {
+                return records;
+            }
+        }
+    }
+
+    pub fn fetch_values(&mut self, topic: &str, partition: i32) -> Vec<Vec<u8>> {
+        self.fetch_all(topic, partition).into_iter().map(|(_, value)| value).collect()
+    }
+}
+
+pub fn produce_request<'a>(
+    topic: &'a str,
+    partition: i32,
+    acks: i16,
+    records: &'a [u8],
+) -> ProduceRequest<'a> {
+    let data = PartitionProduceData { index: partition, records: Some(records) };
+    let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
+    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+}
+
+pub fn fetch_request(topic: &str, partition: i32, fetch_offset: i64, max_wait_ms: i32) -> FetchRequest<'_> {
+    let wanted =
+        FetchPartition { partition, fetch_offset, partition_max_bytes: 8 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: topic.into(), partitions: vec![wanted], ..Default::default() };
+    FetchRequest { max_wait_ms, min_bytes: 1, max_bytes: 32 << 20, topics: vec![topic], ..Default::default() }
+}
+
+/// One uncompressed batch of `values`.
+pub fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    if producer.id >= 0 {
+        let (id, epoch) = (ProducerId(producer.id), ProducerEpoch(producer.epoch));
+        builder = builder.producer(id, epoch, Sequence(base_sequence));
+    }
+    for value in values {
+        builder.append(TimestampMs(1_700_000_000_000), None, Some(value), &[]);
+    }
+    builder.build()
+}

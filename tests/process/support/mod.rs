@@ -1,0 +1,138 @@
+//! What the tests of the real program share: a broker on a directory of its own, and clients that speak to it.
+
+pub mod child;
+pub mod client;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use child::Child;
+use client::Client;
+
+/// How long a graceful stop may take on a busy machine; it normally takes milliseconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The program under test.
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_kindred"))
+}
+
+/// A data directory and the broker running on it; restarts keep the directory and the ports.
+///
+/// Dropping it kills the process. If the test passed, the drop also fails on any ERROR or WARN in the log that was
+/// not announced; if the test failed, it shows the log.
+pub struct Broker {
+    directory: TempDir,
+    data: PathBuf,
+    settings: Vec<(String, String)>,
+    starts: usize,
+    child: Option<Child>,
+    past_logs: String,
+    announced: Vec<&'static str>,
+}
+
+impl Broker {
+    pub fn start() -> Broker {
+        Broker::with(&[])
+    }
+
+    /// Starts on a new directory with `settings`.
+    pub fn with(settings: &[(&str, &str)]) -> Broker {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let data = directory.path().join("data");
+        Broker::on(directory, data, settings)
+    }
+
+    /// Starts with its data in `data`, which need not be inside `directory`.
+    pub fn on(directory: TempDir, data: PathBuf, settings: &[(&str, &str)]) -> Broker {
+        let settings = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let announced = Vec::new();
+        let mut broker =
+            Broker { directory, data, settings, starts: 0, child: None, past_logs: String::new(), announced };
+        broker.start_again();
+        broker
+    }
+
+    /// Starts on the same directory and the same ports as before.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "already running");
+        self.starts += 1;
+        let log = self.directory.path().join(format!("log-{}", self.starts));
+        let child = Child::start(binary(), &self.data, log, &self.settings);
+        if self.starts == 1 {
+            self.settings.push(("listeners".into(), format!("PLAINTEXT://{}", child.kafka)));
+            self.settings.push(("http.listen".into(), child.http.to_string()));
+        }
+        self.child = Some(child);
+    }
+
+    /// Stops with `signal` and gives the exit status and how long it took.
+    pub fn stop(&mut self, signal: Signal) -> (ExitStatus, Duration) {
+        let mut child = self.child.take().expect("running");
+        let began = Instant::now();
+        child.signal(signal);
+        let status = child.wait(STOP_TIMEOUT);
+        let took = began.elapsed();
+        self.past_logs += &child.log();
+        match status {
+            Some(status) => (status, took),
+            None => panic!("still running {STOP_TIMEOUT:?} after {signal:?}:\n{}", child.log()),
+        }
+    }
+
+    pub fn child(&self) -> &Child {
+        self.child.as_ref().expect("running")
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.child().kafka)
+    }
+
+    /// Everything logged since the first start.
+    pub fn log(&self) -> String {
+        self.past_logs.clone() + &self.child.as_ref().map(Child::log).unwrap_or_default()
+    }
+
+    /// Lets ERROR and WARN lines that contain `text` pass.
+    pub fn announce(&mut self, text: &'static str) {
+        self.announced.push(text);
+    }
+
+    fn unannounced_alarms(&self) -> Vec<String> {
+        let is_alarm = |line: &&str| line.split_whitespace().any(|word| word == "ERROR" || word == "WARN");
+        let is_announced = |line: &str| self.announced.iter().any(|text| line.contains(text));
+        self.log().lines().filter(is_alarm).filter(|line| !is_announced(line)).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("---- the broker's log ----\n{}", self.log());
+            return;
+        }
+        let alarms = self.unannounced_alarms();
+        assert!(alarms.is_empty(), "unannounced in the broker's log:\n{}", alarms.join("\n"));
+    }
+}
+
+/// Asks `check` until it gives something, for at most half a minute.
+pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let began = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "gave up waiting for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
