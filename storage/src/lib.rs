@@ -15,7 +15,7 @@
 //!
 //! # How to use it
 //!
-//! ```ignore
+//! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path();
@@ -26,7 +26,9 @@
 //! let now = env.clock.now();
 //! let (store, _what_recovery_found) = Store::open(dir, StoreConfig::default(), env)?;
 //! let log = store.create_log("orders", PartitionIndex(0), TopicId([7; 16]), LogConfig::default())?;
-//! # let batches = storage::testing::batch_of(&[b"hello"]);
+//! # let mut builder = protocol::records::BatchBuilder::new();
+//! # builder.append(now, None, Some(b"hello"), &[]);
+//! # let batches = builder.build();
 //!
 //! let appended = log.append(&batches, Epoch(0), &AppendOptions::client(now))?; // acks=1 may answer now
 //! log.sync()?; // acks=all may answer once log.synced() > appended.last_offset
@@ -64,3 +66,25 @@
 //! log.delete_records(before: Offset) -> Result<Offset, ReadError>
 //! log.producers(), segment_infos(), size_bytes(), topic(), partition(), topic_id(), config(), set_config(), failed()
 //! ```
+
+mod checkpoint;
+mod config;
+pub mod env;
+mod epochs;
+mod error;
+mod log;
+mod producers;
+mod recovery;
+mod retention;
+mod segment;
+mod store;
+
+pub use config::{CleanupPolicy, LogConfig, SEGMENT_BYTES_MAX, StoreConfig, TimestampSource};
+pub use env::{Clock, DiskSpace, Env, ManualClock};
+pub use epochs::EpochStart;
+pub use error::{AppendError, LogFailed, ReadError, StoreError};
+pub use log::{AppendOptions, Appended, Marks, OffsetSource, PartitionLog, Read, SegmentInfo};
+pub use producers::{BatchRange, Origin, ProducerEntry, Window};
+pub use recovery::RecoveryReport;
+pub use segment::aborted_index::AbortedTransaction;
+pub use store::{MaintenanceReport, Store};

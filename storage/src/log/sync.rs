@@ -1,0 +1,178 @@
+//! Making appends durable: one `fdatasync` for everything written before it.
+//!
+//! | step | why |
+//! |---|---|
+//! | note the end | what the sync will cover |
+//! | `fdatasync` of segments sealed since the last sync, then of the active one | their bytes |
+//! | `fsync` of the directory, if a file was made in it | their names: a synced file without a name is lost |
+//! | move `synced` up to the noted end | waiting producers are answered |
+//!
+//! Producers that arrive while a sync runs wait for the next, which covers all of them at once. A checkpoint
+//! ([`PartitionLog::flush`]) also syncs what recovery would otherwise make again: indexes, epochs, producers.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use protocol::types::Offset;
+
+use super::PartitionLog;
+use super::append::Appender;
+use crate::env::{DiskFile, durable};
+use crate::error::LogFailed;
+use crate::producers::snapshot;
+use crate::segment::Segment;
+
+/// How many producer snapshots besides those at segment starts are kept, in case the newest is torn.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// What was made or written since the last sync, besides the active segment.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    /// Files of segments sealed since.
+    sealed: Vec<(Arc<Segment>, Arc<dyn DiskFile>)>,
+    /// Segments whose indexes are not synced.
+    indexes: Vec<Arc<Segment>>,
+    /// How often a name was made in the directory, and how many of those times are synced.
+    names_made: u64,
+    names_synced: u64,
+}
+
+impl Unsynced {
+    /// A segment was sealed and a new one begun.
+    pub(super) fn rolled(&mut self, old: Arc<Segment>, file: Arc<dyn DiskFile>) {
+        self.sealed.push((old.clone(), file));
+        self.indexes.push(old);
+        self.named();
+    }
+
+    /// A name was made in the directory.
+    pub(super) fn named(&mut self) {
+        self.names_made += 1;
+    }
+}
+
+impl PartitionLog {
+    /// Makes everything appended before this call durable, and returns the offset before which all is.
+    ///
+    /// # Errors
+    /// The disk refused. Nothing that was not synced before may be taken for durable, now or later: the log is failed.
+    pub fn sync(&self) -> Result<Offset, LogFailed> {
+        let wanted = self.marks().end();
+        if self.synced() >= wanted {
+            return Ok(self.synced());
+        }
+        let _one_at_a_time = self.syncing.lock();
+        // Another sync may have covered us while we waited for it.
+        if self.synced() >= wanted {
+            return Ok(self.synced());
+        }
+        self.failure()?;
+        // In this order: a segment sealed in between is then in both, never in none.
+        let end = self.marks().end();
+        let active = self.active();
+        let (sealed, names_made, names_synced) = {
+            let unsynced = self.unsynced.lock();
+            (unsynced.sealed.clone(), unsynced.names_made, unsynced.names_synced)
+        };
+        for (segment, file) in &sealed {
+            file.sync().map_err(|error| self.fail(&segment.paths().log, &error))?;
+        }
+        match active.file().and_then(|file| file.sync()) {
+            // Retention took the segment away in this moment: its records are no one's concern any more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && active.is_removed() => {}
+            synced => synced.map_err(|error| self.fail(&active.paths().log, &error))?,
+        }
+        if names_made > names_synced {
+            self.env.disk.sync_dir(&self.dir).map_err(|error| self.fail(&self.dir, &error))?;
+        }
+        {
+            let mut unsynced = self.unsynced.lock();
+            unsynced.sealed.drain(..sealed.len());
+            unsynced.names_synced = names_made;
+        }
+        self.synced.fetch_max(end.0, Ordering::AcqRel);
+        Ok(self.synced())
+    }
+
+    /// The offset before which everything is durable.
+    pub fn synced(&self) -> Offset {
+        Offset(self.synced.load(Ordering::Acquire))
+    }
+
+    /// The offset from which recovery would read after a crash.
+    pub fn recovery_point(&self) -> Offset {
+        Offset(self.recovery_point.load(Ordering::Acquire))
+    }
+
+    /// Syncs the log and everything recovery would otherwise make again, and moves the recovery point up.
+    pub(crate) fn flush(&self) -> Result<Offset, LogFailed> {
+        if self.recovery_point() >= self.marks().end() {
+            return Ok(self.recovery_point());
+        }
+        self.flush_all()
+    }
+
+    /// As [`Self::flush`], even if nothing was appended since the last.
+    pub(super) fn flush_all(&self) -> Result<Offset, LogFailed> {
+        {
+            let mut appender = self.appender.lock();
+            self.failure()?;
+            self.write_snapshot(&mut appender, true).map_err(|error| self.fail(&self.dir, &error))?;
+        }
+        let end = self.sync()?;
+        let indexes = std::mem::take(&mut self.unsynced.lock().indexes);
+        for segment in indexes.iter().chain([&self.active()]).filter(|segment| !segment.is_removed()) {
+            let synced = segment.write_indexes().and_then(|()| segment.sync_indexes());
+            synced.map_err(|error| self.fail(&segment.paths().index, &error))?;
+        }
+        self.write_epochs().map_err(|error| self.fail(&self.dir, &error))?;
+        self.env.disk.sync_dir(&self.dir).map_err(|error| self.fail(&self.dir, &error))?;
+        self.recovery_point.fetch_max(end.0, Ordering::AcqRel);
+        Ok(end)
+    }
+
+    /// Replaces `leader-epoch-checkpoint` if it lacks something.
+    pub(super) fn write_epochs(&self) -> io::Result<()> {
+        let content = {
+            let mut epochs = self.epochs.write();
+            epochs.take_changed().then(|| epochs.encode())
+        };
+        let Some(content) = content else { return Ok(()) };
+        durable::replace(&*self.env.disk, &self.dir.join(super::open::EPOCHS_FILE), content.as_bytes())
+    }
+
+    /// Writes the producers as they stand at the end of the log, unless that was done. Synced on request only: a torn
+    /// snapshot is recognised and costs recovery some reading.
+    pub(super) fn write_snapshot(&self, appender: &mut Appender, synced: bool) -> io::Result<()> {
+        let end = self.marks().end();
+        if appender.snapshots.last() == Some(&end) || end.0 == 0 {
+            return Ok(());
+        }
+        let content = snapshot::encode(&appender.producers);
+        let path = self.dir.join(super::open::snapshot_name(end));
+        let disk = &*self.env.disk;
+        if synced {
+            durable::write_synced(disk, &path, &content)?;
+        } else {
+            disk.open(&path, crate::env::Open::Create)?.write_all_at(&mut [io::IoSlice::new(&content)], 0)?;
+        }
+        appender.snapshots.push(end);
+        self.thin_snapshots(appender)
+    }
+
+    /// Removes snapshots that neither begin a segment nor are among the newest.
+    fn thin_snapshots(&self, appender: &mut Appender) -> io::Result<()> {
+        let bases: BTreeSet<_> = self.segments().iter().map(|segment| segment.base()).collect();
+        let old = appender.snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
+        let newest = appender.snapshots.split_off(old);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut appender.snapshots).into_iter().partition(|offset| bases.contains(offset));
+        appender.snapshots = kept.into_iter().chain(newest).collect();
+        for offset in gone {
+            durable::remove_if_exists(&*self.env.disk, &self.dir.join(super::open::snapshot_name(offset)))?;
+        }
+        Ok(())
+    }
+}
