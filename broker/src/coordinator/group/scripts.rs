@@ -1,0 +1,447 @@
+//! Runs the scripts in `scripts/`: commands in, answers, records and states out.
+//!
+//! `UPDATE_GOLDENFILES=1 cargo test` writes down what comes out now. Times are seconds. A member id is
+//! written `client.n`, the nth id that was made. Answers begin with their ticket, the nth request that may
+//! be parked, and come under the command that caused them; `+` is a record, `=` a group at a block's end.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use goldenscript::{ArgumentConsumer, Block, Command, Context};
+use protocol::ErrorCode;
+use protocol::types::{Epoch, Offset, PartitionIndex};
+
+use super::harness::{EPOCH, Harness};
+use super::records::GroupRecord;
+use super::requests::*;
+use super::{Answer, GroupConfig, Step, Ticket};
+
+/// What `new_member_id` makes of a small number, up to its last two digits.
+const UUID: &str = "-00000000-0000-4000-8000-0000000000";
+
+struct Scripts {
+    harness: Harness,
+    /// Records that have been shown.
+    shown: usize,
+}
+
+#[test]
+fn scripts_say_what_they_said() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/coordinator/group/scripts");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let mut scripts = Scripts { harness: Harness::new(GroupConfig::default()), shown: 0 };
+        goldenscript::run(&mut scripts, path).unwrap();
+    }
+}
+
+fn long(text: &str) -> String {
+    let expand = |(client, n): (&str, &str)| format!("{client}{UUID}{:02x}", n.parse::<u8>().unwrap());
+    text.split_once('.').map_or_else(|| text.to_owned(), expand)
+}
+
+fn short(text: &str) -> String {
+    let Some((before, after)) = text.split_once(UUID) else { return text.to_owned() };
+    let (n, after) = after.split_at(2);
+    format!("{before}.{}{}", u8::from_str_radix(n, 16).unwrap(), short(after))
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A consumer's subscription to `topics`.
+fn subscription(topics: &str) -> Bytes {
+    let topics: Vec<&str> = topics.split('/').collect();
+    let mut bytes = vec![0, 0];
+    bytes.extend((topics.len() as i32).to_be_bytes());
+    for topic in topics {
+        bytes.extend((topic.len() as i16).to_be_bytes());
+        bytes.extend(topic.as_bytes());
+    }
+    bytes.into()
+}
+
+fn seconds(args: &mut ArgumentConsumer<'_>, key: &str, otherwise: i32) -> Result<i32, Box<dyn Error>> {
+    Ok(args.take_key(key).map(str::parse::<i32>).transpose()?.map_or(otherwise, |seconds| seconds * 1000))
+}
+
+fn topics(args: &mut ArgumentConsumer<'_>) -> Vec<FetchTopic> {
+    let mut topics = Vec::new();
+    while let Some(topic) = args.next_pos() {
+        let (topic, partition) = topic.split_once('-').unwrap();
+        let partitions = vec![PartitionIndex(partition.parse().unwrap())];
+        topics.push(FetchTopic { topic: topic.to_owned(), partitions });
+    }
+    topics
+}
+
+impl Scripts {
+    fn join(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let client = args.take_key("client").unwrap_or("c");
+        let metadata = args.take_key("metadata").unwrap_or("m").to_owned().into();
+        let metadata = args.take_key("topics").map_or(metadata, subscription);
+        let names = args.take_key("protocols").unwrap_or("range").split('/').filter(|name| !name.is_empty());
+        let protocols = names.map(|name| JoinProtocol { name: name.to_owned(), metadata: metadata.clone() });
+        let request = JoinRequest {
+            api_version: args.take_key("version").unwrap_or("9").parse()?,
+            group_id: args.take_key("group").unwrap_or("g").to_owned(),
+            member_id: long(args.take_key("member").unwrap_or_default()),
+            group_instance_id: args.take_key("instance").map(str::to_owned),
+            client_id: client.to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            session_timeout_ms: seconds(args, "session", 10_000)?,
+            rebalance_timeout_ms: seconds(args, "rebalance", 60_000)?,
+            protocol_type: args.take_key("type").unwrap_or("consumer").to_owned(),
+            protocols: protocols.collect(),
+            reason: None,
+        };
+        let (ticket, step) = self.harness.join(&request);
+        Ok(format!("{}: parked?\n", ticket.0) + &self.finish(&request.group_id, step).0)
+    }
+
+    fn sync(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let mut request = SyncRequest {
+            group_id: args.take_key("group").unwrap_or("g").to_owned(),
+            member_id: long(args.take_key("member").unwrap_or_default()),
+            generation: args.take_key("generation").unwrap_or("1").parse()?,
+            group_instance_id: args.take_key("instance").map(str::to_owned),
+            protocol_type: args.take_key("type").map(str::to_owned),
+            protocol_name: args.take_key("protocol").map(str::to_owned),
+            assignments: Vec::new(),
+        };
+        // What is left is member=assignment.
+        while let Some((member, assignment)) = args.next_key() {
+            request.assignments.push((long(member), Bytes::copy_from_slice(assignment.as_bytes())));
+        }
+        let (ticket, now) = (self.harness.ticket(), self.harness.now());
+        let step = self.harness.shard.sync(&request, ticket, now);
+        Ok(format!("{}: parked?\n", ticket.0) + &self.finish(&request.group_id, step).0)
+    }
+
+    fn heartbeat(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let request = HeartbeatRequest {
+            group_id: args.take_key("group").unwrap_or("g").to_owned(),
+            member_id: long(args.take_key("member").unwrap_or_default()),
+            generation: args.take_key("generation").unwrap_or("1").parse()?,
+            group_instance_id: args.take_key("instance").map(str::to_owned),
+        };
+        let now = self.harness.now();
+        Ok(self.harness.shard.heartbeat(&request, now).name().to_owned())
+    }
+
+    fn leave(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group_id = args.take_key("group").unwrap_or("g").to_owned();
+        let mut members = Vec::new();
+        while let Some((key, value)) = args.next_key() {
+            members.push(match key {
+                "member" => LeavingMember { member_id: long(value), ..LeavingMember::default() },
+                // instance=name/member, the member id being optional
+                "instance" => {
+                    let (name, id) = value.split_once('/').unwrap_or((value, ""));
+                    LeavingMember {
+                        member_id: long(id),
+                        group_instance_id: Some(name.to_owned()),
+                        reason: None,
+                    }
+                }
+                _ => return Err(format!("unknown argument {key}").into()),
+            });
+        }
+        let now = self.harness.now();
+        let (response, step) =
+            self.harness.shard.leave(&LeaveRequest { group_id: group_id.clone(), members }, now);
+        let each = response.members.iter().map(|left| left.error.name());
+        let answer = format!("{} {:?}\n", response.error.name(), each.collect::<Vec<_>>());
+        Ok(answer + &self.finish(&group_id, step).0)
+    }
+
+    fn commit(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let mut request = CommitRequest {
+            api_version: args.take_key("version").unwrap_or("9").parse()?,
+            group_id: args.take_key("group").unwrap_or("g").to_owned(),
+            member_id: long(args.take_key("member").unwrap_or_default()),
+            generation: args.take_key("generation").unwrap_or("-1").parse()?,
+            group_instance_id: args.take_key("instance").map(str::to_owned),
+            retention_ms: seconds(args, "retention", -1)?.into(),
+            topics: Vec::new(),
+        };
+        let note = args.take_key("note").map(str::to_owned);
+        let note_of = args.take_key("note_of").map(|count| "x".repeat(count.parse().unwrap()));
+        while let Some((partition, offset)) = args.next_key() {
+            let (topic, partition) = partition.split_once('-').unwrap();
+            let partition = CommitPartition {
+                partition: PartitionIndex(partition.parse()?),
+                offset: Offset(offset.parse()?),
+                leader_epoch: Epoch(0),
+                metadata: note.clone().or_else(|| note_of.clone()),
+                committed_at: None,
+            };
+            request.topics.push(CommitTopic { topic: topic.to_owned(), partitions: vec![partition] });
+        }
+        let now = self.harness.now();
+        let (mut response, step) = self.harness.shard.commit(&request, now);
+        let (mut out, appended) = self.finish(&request.group_id, step);
+        if !appended {
+            response = request.refused(ErrorCode::CoordinatorNotAvailable);
+        }
+        for topic in response.topics {
+            for (partition, error) in topic.partitions {
+                writeln!(out, "{}-{partition}: {}", topic.topic, error.name())?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn fetch(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group_id = args.take_key("group").unwrap_or("g").to_owned();
+        let topics = Some(topics(args)).filter(|topics| !topics.is_empty());
+        let request = FetchOffsetsRequest { group_id, topics, require_stable: true };
+        let response = self.harness.shard.fetch(&request);
+        let mut out = String::new();
+        for topic in response.topics {
+            for offset in topic.partitions {
+                let FetchedOffset { partition, offset, leader_epoch, metadata, error } = offset;
+                let note = if metadata.len() > 20 { format!("{} bytes", metadata.len()) } else { metadata };
+                let error = error.name();
+                writeln!(out, "{}-{partition}: {offset} epoch={leader_epoch} {note:?} {error}", topic.topic)?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn delete_offsets(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group_id = args.take_key("group").unwrap_or("g").to_owned();
+        let request = DeleteOffsetsRequest { group_id: group_id.clone(), topics: topics(args) };
+        let (response, step) = self.harness.shard.delete_offsets(&request);
+        let mut out = format!("{}\n", response.error.name());
+        for topic in response.topics {
+            for (partition, error) in topic.partitions {
+                writeln!(out, "{}-{partition}: {}", topic.topic, error.name())?;
+            }
+        }
+        Ok(out + &self.finish(&group_id, step).0)
+    }
+
+    fn describe(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group = self.harness.shard.describe(args.take_key("group").unwrap_or("g"));
+        let version = args.take_key("version").unwrap_or("6").parse()?;
+        let (error, message) = group.error_in(version);
+        let mut out = format!(
+            "{} {} type={:?} protocol={:?} {}\n",
+            error.name(),
+            group.state,
+            group.protocol_type,
+            group.protocol,
+            message.unwrap_or_default(),
+        );
+        for member in group.members {
+            let (metadata, assignment) = (text(&member.metadata), text(&member.assignment));
+            let DescribedMember { member_id, group_instance_id, client_id, client_host, .. } = &member;
+            writeln!(
+                out,
+                "{} {group_instance_id:?} {client_id}{client_host} metadata={metadata} assignment={assignment}",
+                short(member_id),
+            )?;
+        }
+        Ok(out)
+    }
+
+    fn list(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let filter = |given: Option<&str>| given.map(|names| names.split('/').map(str::to_owned).collect());
+        let states = filter(args.take_key("states")).unwrap_or_default();
+        let types = filter(args.take_key("types")).unwrap_or_default();
+        let mut out = String::new();
+        for group in self.harness.shard.list(&ListRequest { states, types }) {
+            writeln!(
+                out,
+                "{} {} {:?} {}",
+                group.group_id, group.state, group.protocol_type, group.group_type
+            )?;
+        }
+        Ok(out)
+    }
+
+    fn delete(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group_id = args.take_key("group").unwrap_or("g");
+        let (error, step) = self.harness.shard.delete(group_id);
+        Ok(format!("{}\n", error.name()) + &self.finish(group_id, step).0)
+    }
+
+    fn config(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let mut config = GroupConfig::default();
+        if let Some(delay) = args.take_key("delay") {
+            config.initial_rebalance_delay = Duration::from_secs(delay.parse()?);
+        }
+        if let Some(size) = args.take_key("max_size") {
+            config.max_size = size.parse()?;
+        }
+        self.harness.config = config;
+        self.harness.restart();
+        Ok(String::new())
+    }
+
+    fn finish(&mut self, group_id: &str, step: Step) -> (String, bool) {
+        let (answers, appended) = self.harness.finish(group_id, step);
+        (self.outcome(answers), appended)
+    }
+
+    /// New records and answers.
+    fn outcome(&mut self, answers: Vec<(Ticket, Answer)>) -> String {
+        let mut out = String::new();
+        for (key, value) in &self.harness.log[self.shown..] {
+            let record = GroupRecord::decode(key, value.as_deref()).unwrap().unwrap();
+            out.push_str(&format!("+ {}\n", show_record(&record)));
+        }
+        self.shown = self.harness.log.len();
+        for (ticket, answer) in answers {
+            out.push_str(&format!("{}: {}\n", ticket.0, show_answer(&answer)));
+        }
+        out
+    }
+}
+
+fn show_record(record: &GroupRecord) -> String {
+    match record {
+        GroupRecord::OffsetCommit { key, value } => {
+            let name = format!("{} {}-{}", key.group_id, key.topic, key.partition);
+            let Some(value) = value else { return format!("{name} tombstone") };
+            let at = value.committed_at.0 - EPOCH.0;
+            let expires =
+                value.expires_at.map_or_else(String::new, |at| format!(" expires={}ms", at.0 - EPOCH.0));
+            format!("{name} offset={} at={at}ms{expires}", value.offset)
+        }
+        GroupRecord::GroupMetadata { group_id, value: None } => format!("{group_id} tombstone"),
+        GroupRecord::GroupMetadata { group_id, value: Some(value) } => {
+            let members = value
+                .members
+                .iter()
+                .map(|member| format!("{}={}", short(&member.member_id), text(&member.assignment)));
+            format!(
+                "{group_id} generation={} protocol={} leader={} members=[{}]",
+                value.generation,
+                value.protocol.as_deref().unwrap_or("-"),
+                value.leader.as_deref().map_or_else(|| "-".to_owned(), short),
+                members.collect::<Vec<_>>().join(" "),
+            )
+        }
+    }
+}
+
+fn show_answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Join(join) if !join.error.is_ok() => {
+            format!("join {} member={}", join.error.name(), short(&join.member_id))
+        }
+        Answer::Join(join) => {
+            let members = join.members.iter().map(|member| {
+                let instance =
+                    member.group_instance_id.as_ref().map_or_else(String::new, |name| format!("@{name}"));
+                format!(
+                    "{}{instance}:{}",
+                    short(&member.member_id),
+                    String::from_utf8_lossy(&member.metadata).escape_debug()
+                )
+            });
+            format!(
+                "joined generation={} member={} leader={} protocol={}{} members=[{}]",
+                join.generation,
+                short(&join.member_id),
+                short(&join.leader),
+                join.protocol_name.as_deref().unwrap_or("-"),
+                if join.skip_assignment { " skip" } else { "" },
+                members.collect::<Vec<_>>().join(" "),
+            )
+        }
+        Answer::Sync(sync) if !sync.error.is_ok() => format!("sync {}", sync.error.name()),
+        Answer::Sync(sync) => format!("synced assignment={}", text(&sync.assignment)),
+    }
+}
+
+impl goldenscript::Runner for Scripts {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let args = &mut args;
+        let mut out = match command.name.as_str() {
+            "join" => self.join(args)?,
+            "sync" => self.sync(args)?,
+            "heartbeat" => self.heartbeat(args)?,
+            "leave" => self.leave(args)?,
+            "commit" => self.commit(args)?,
+            "fetch" => self.fetch(args)?,
+            "delete_offsets" => self.delete_offsets(args)?,
+            "describe" => self.describe(args)?,
+            "list" => self.list(args)?,
+            "delete" => self.delete(args)?,
+            "config" => self.config(args)?,
+            "tick" => {
+                let by = Duration::from_secs(args.next_pos().unwrap_or("1").parse()?);
+                let answers = self.harness.tick(by);
+                self.outcome(answers)
+            }
+            // Time in which a member's heartbeats go on.
+            "alive" => {
+                let (seconds, member) =
+                    (args.next_pos().unwrap_or("1"), args.take_key("member").unwrap_or("c.1"));
+                let mut request =
+                    HeartbeatRequest { group_id: "g".to_owned(), ..HeartbeatRequest::default() };
+                (request.generation, request.member_id) = (1, long(member));
+                for _ in 0..seconds.parse()? {
+                    assert!(self.harness.tick(Duration::from_secs(1)).is_empty());
+                    let now = self.harness.now();
+                    assert!(self.harness.shard.heartbeat(&request, now).is_ok());
+                }
+                String::new()
+            }
+            "sweep" => {
+                self.harness.sweep();
+                self.outcome(Vec::new())
+            }
+            "topic_deleted" => {
+                let topic = args.next_pos().unwrap_or("t");
+                let mut out = String::new();
+                for group_id in self.harness.shard.groups_reading(topic) {
+                    let step = self.harness.shard.topic_deleted(&group_id, topic);
+                    out += &self.finish(&group_id, step).0;
+                }
+                out
+            }
+            "restart" => {
+                self.harness.restart();
+                String::new()
+            }
+            "disk" => {
+                self.harness.broken = args.next_pos() == Some("full");
+                String::new()
+            }
+            unknown => return Err(format!("unknown command {unknown}").into()),
+        };
+        args.reject_next()?;
+        // A request that was answered at once did not park.
+        for line in out.clone().lines().filter(|line| line.ends_with(": parked?")) {
+            let ticket = line.trim_end_matches("parked?");
+            let answered = out.matches(&format!("\n{ticket}")).count() > 0;
+            let instead = if answered { String::new() } else { format!("{ticket}parked\n") };
+            out = out.replace(&format!("{line}\n"), &instead);
+        }
+        Ok(out)
+    }
+
+    fn end_block(&mut self, _: &Block) -> Result<String, Box<dyn Error>> {
+        let mut out = String::new();
+        for group in self.harness.shard.list(&ListRequest::default()) {
+            let described = self.harness.shard.describe(&group.group_id);
+            let members = described.members.iter().map(|member| short(&member.member_id));
+            let members = members.collect::<Vec<_>>().join(" ");
+            let generation = self.harness.shard.generation(&group.group_id);
+            writeln!(out, "= {} {} generation={generation} [{members}]", group.group_id, group.state)?;
+        }
+        Ok(out)
+    }
+}
