@@ -28,14 +28,28 @@ macro_rules! for_each_api {
             14 SyncGroup sync_group SyncGroupRequest SyncGroupResponse;
             15 DescribeGroups describe_groups DescribeGroupsRequest DescribeGroupsResponse;
             16 ListGroups list_groups ListGroupsRequest ListGroupsResponse;
+            17 SaslHandshake sasl_handshake SaslHandshakeRequest SaslHandshakeResponse;
             18 ApiVersions api_versions ApiVersionsRequest ApiVersionsResponse;
             19 CreateTopics create_topics CreateTopicsRequest CreateTopicsResponse;
             20 DeleteTopics delete_topics DeleteTopicsRequest DeleteTopicsResponse;
+            21 DeleteRecords delete_records DeleteRecordsRequest DeleteRecordsResponse;
             22 InitProducerId init_producer_id InitProducerIdRequest InitProducerIdResponse;
+            23 OffsetForLeaderEpoch offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
+            24 AddPartitionsToTxn add_partitions_to_txn AddPartitionsToTxnRequest AddPartitionsToTxnResponse;
+            25 AddOffsetsToTxn add_offsets_to_txn AddOffsetsToTxnRequest AddOffsetsToTxnResponse;
+            26 EndTxn end_txn EndTxnRequest EndTxnResponse;
+            27 WriteTxnMarkers write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
+            28 TxnOffsetCommit txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
             32 DescribeConfigs describe_configs DescribeConfigsRequest DescribeConfigsResponse;
+            33 AlterConfigs alter_configs AlterConfigsRequest AlterConfigsResponse;
+            35 DescribeLogDirs describe_log_dirs DescribeLogDirsRequest DescribeLogDirsResponse;
+            36 SaslAuthenticate sasl_authenticate SaslAuthenticateRequest SaslAuthenticateResponse;
             37 CreatePartitions create_partitions CreatePartitionsRequest CreatePartitionsResponse;
             42 DeleteGroups delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+            44 IncrementalAlterConfigs incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
+            47 OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
             60 DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
+            61 DescribeProducers describe_producers DescribeProducersRequest DescribeProducersResponse;
         }
     };
 }

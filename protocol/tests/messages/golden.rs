@@ -11,6 +11,10 @@ use protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use protocol::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
+use protocol::messages::describe_log_dirs::{
+    DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    DescribeLogDirsResult, DescribeLogDirsTopic,
+};
 use protocol::messages::init_producer_id::InitProducerIdRequest;
 use protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -21,6 +25,14 @@ use protocol::messages::offset_commit::{
 };
 use protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+};
+use protocol::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use protocol::messages::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopic,
+    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use protocol::types::TopicId;
 
@@ -243,5 +255,147 @@ golden! {
         transaction_timeout_ms: 60_000,
         enable_2_pc: true,
         ..Default::default()
+    }
+
+    describe_log_dirs_request: DescribeLogDirsRequest 5, [
+        b"\x02",             // topics
+        b"\x02t",            //   topic
+        b"\x02\0\0\0\x03",   //   partitions
+        b"\0\0",
+    ], {
+        topics: Some(vec![DescribableLogDirTopic { topic: Cow::Borrowed("t"), partitions: vec![3] }]),
+    }
+
+    describe_log_dirs_response: DescribeLogDirsResponse 5, [
+        b"\0\0\0\0",         // throttle_time_ms
+        b"\0\0",             // error_code
+        b"\x02",             // results
+        b"\0\0",             //   error_code
+        b"\x05/log",         //   log_dir
+        b"\x02",             //   topics
+        b"\x02t",            //     name
+        b"\x02",             //     partitions
+        b"\0\0\0\x03",       //       partition_index
+        b"\0\0\0\0\0\0\x10\0", //   partition_size
+        b"\0\0\0\0\0\0\0\x01", //   offset_lag
+        b"\0",               //       is_future_key
+        b"\0\0",
+        b"\0\0\0\0\0\x10\0\0", //   total_bytes
+        b"\0\0\0\0\0\x08\0\0", //   usable_bytes
+        b"\x01",             //   is_cordoned
+        b"\0\0",
+    ], {
+        results: vec![DescribeLogDirsResult {
+            log_dir: Cow::Borrowed("/log"),
+            topics: vec![DescribeLogDirsTopic {
+                name: Cow::Borrowed("t"),
+                partitions: vec![DescribeLogDirsPartition {
+                    partition_index: 3,
+                    partition_size: 4096,
+                    offset_lag: 1,
+                    is_future_key: false,
+                }],
+            }],
+            total_bytes: 1 << 20,
+            usable_bytes: 1 << 19,
+            is_cordoned: true,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+
+    txn_offset_commit_request: TxnOffsetCommitRequest 6, [
+        b"\x02x",            // transactional_id
+        b"\x02g",            // group_id
+        b"\0\0\0\0\0\0\0\x07", // producer_id
+        b"\0\x02",           // producer_epoch
+        b"\0\0\0\x04",       // generation_id_or_member_epoch
+        b"\x02m",            // member_id
+        b"\0",               // group_instance_id
+        b"\x02",             // topics
+        &[0x11; 16],         //   topic_id
+        b"\x02",             //   partitions
+        b"\0\0\0\x03",       //     partition_index
+        b"\0\0\0\0\0\0\0\x2a", //   committed_offset
+        b"\xff\xff\xff\xff", //     committed_leader_epoch
+        b"\0",               //     committed_metadata
+        b"\0\0\0",
+    ], {
+        transactional_id: Cow::Borrowed("x"),
+        group_id: Cow::Borrowed("g"),
+        producer_id: 7,
+        producer_epoch: 2,
+        generation_id_or_member_epoch: 4,
+        member_id: Cow::Borrowed("m"),
+        topics: vec![TxnOffsetCommitRequestTopic {
+            topic_id: ID,
+            partitions: vec![TxnOffsetCommitRequestPartition {
+                partition_index: 3,
+                committed_offset: 42,
+                committed_metadata: None,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+
+    txn_offset_commit_response: TxnOffsetCommitResponse 6, [
+        b"\0\0\0\0",         // throttle_time_ms
+        b"\x02",             // topics
+        &[0x11; 16],         //   topic_id
+        b"\x02",             //   partitions
+        b"\0\0\0\x03",       //     partition_index
+        b"\0\x71",           //     error_code: STALE_MEMBER_EPOCH
+        b"\0\0\0",
+    ], {
+        topics: vec![TxnOffsetCommitResponseTopic {
+            topic_id: ID,
+            partitions: vec![TxnOffsetCommitResponsePartition { partition_index: 3, error_code: 113 }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+
+    write_txn_markers_request: WriteTxnMarkersRequest 2, [
+        b"\x02",             // markers
+        b"\0\0\0\0\0\0\0\x07", // producer_id
+        b"\0\x02",           //   producer_epoch
+        b"\x01",             //   transaction_result
+        b"\x02",             //   topics
+        b"\x02t",            //     name
+        b"\x02\0\0\0\x03",   //     partition_indexes
+        b"\0",
+        b"\0\0\0\x09",       //   coordinator_epoch
+        b"\x02",             //   transaction_version
+        b"\0\0",
+    ], {
+        markers: vec![WritableTxnMarker {
+            producer_id: 7,
+            producer_epoch: 2,
+            transaction_result: true,
+            topics: vec![WritableTxnMarkerTopic { name: Cow::Borrowed("t"), partition_indexes: vec![3] }],
+            coordinator_epoch: 9,
+            transaction_version: 2,
+        }],
+    }
+
+    write_txn_markers_response: WriteTxnMarkersResponse 2, [
+        b"\x02",             // markers
+        b"\0\0\0\0\0\0\0\x07", // producer_id
+        b"\x02",             //   topics
+        b"\x02t",            //     name
+        b"\x02",             //     partitions
+        b"\0\0\0\x03",       //       partition_index
+        b"\0\0",             //       error_code
+        b"\0\0\0\0",
+    ], {
+        markers: vec![WritableTxnMarkerResult {
+            producer_id: 7,
+            topics: vec![WritableTxnMarkerTopicResult {
+                name: Cow::Borrowed("t"),
+                partitions: vec![WritableTxnMarkerPartitionResult { partition_index: 3, error_code: 0 }],
+            }],
+        }],
     }
 }

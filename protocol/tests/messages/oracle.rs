@@ -19,6 +19,12 @@ use protocol::messages::{Api, ApiKey};
 use crate::generate::{self, Random};
 use crate::golden;
 
+/// Fields that have another name in the oracle: ours, theirs.
+const RENAMED: &[(&str, &str)] = &[
+    // In TxnOffsetCommit, since Kafka 4.4.
+    ("generation_id_or_member_epoch", "generation_id"),
+];
+
 /// Messages of each version of each request and response.
 const ROUNDS: u64 = 100;
 
@@ -109,7 +115,8 @@ fn names(schema: &Schema, version: i16, names: &mut BTreeSet<&'static str>) {
 fn same_values(ours: &str, theirs: &str, names: &BTreeSet<&'static str>, known: &mut BTreeSet<&'static str>) {
     let (ours, theirs) = (values(ours), values(theirs));
     for &name in names {
-        let Some(theirs) = theirs.get(name) else { continue };
+        let renamed = RENAMED.iter().find(|(ours, _)| *ours == name).map(|(_, theirs)| theirs);
+        let Some(theirs) = theirs.get(name).or_else(|| theirs.get(renamed?)) else { continue };
         known.insert(name);
         let ours = &ours[name];
         if ours.len() == theirs.len() {
