@@ -295,3 +295,129 @@ macro_rules! spec {
 }
 
 pub(crate) use {api, flexible_from, spec, table, versioned, versions};
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::{table, versioned};
+    use crate::codec::{Decode, DecodeError, Encode, EncodeError, Reader, Writer};
+
+    table! {
+        /// A bit of everything.
+        pub struct Sample<'a> {
+            /// In every version.
+            id: i32;
+            /// Comes in 1, and may be dropped before.
+            note: Cow<'a, str> [1.., ignorable];
+            /// Comes in 1, and may not be dropped before.
+            limit: i16 [1..] = 7;
+            /// Nullable from 1 on.
+            names: Option<Vec<Cow<'a, str>>> [0.., null 1..] = Some(Vec::new());
+            /// Gone after 1.
+            old: bool [0..=1];
+            /// A struct that may be null.
+            inner: Option<Inner> [2..];
+        } tagged {
+            /// In every flexible version.
+            extra(0): i8 [2..] = -1;
+            /// From 3 on.
+            later(5): Cow<'a, str> [3.., ignorable];
+        }
+    }
+
+    table! {
+        /// A struct in a struct.
+        pub struct Inner {
+            /// Its field.
+            value: u16;
+        } tagged {}
+    }
+
+    versioned!([0..=3, flexible 2..] Sample<'a>);
+
+    fn encode(sample: &Sample<'_>, version: i16) -> Result<Vec<u8>, EncodeError> {
+        let mut writer = Writer::new();
+        sample.encode(&mut writer, version)?;
+        Ok(writer.into_bytes().to_vec())
+    }
+
+    fn decode(bytes: &[u8], version: i16) -> Result<Sample<'_>, DecodeError> {
+        Sample::decode(&mut Reader::new(bytes), version)
+    }
+
+    #[test]
+    fn each_version_has_its_fields() {
+        let sample = Sample {
+            id: 1,
+            note: Cow::Borrowed("n"),
+            names: Some(vec![Cow::Borrowed("a")]),
+            later: Cow::Borrowed("l"),
+            ..Sample::default()
+        };
+        let cases: [&[u8]; 4] = [
+            b"\0\0\0\x01\0\0\0\x01\0\x01a\0",
+            b"\0\0\0\x01\0\x01n\0\x07\0\0\0\x01\0\x01a\0",
+            b"\0\0\0\x01\x02n\0\x07\x02\x02a\xff\0",
+            b"\0\0\0\x01\x02n\0\x07\x02\x02a\xff\x01\x05\x02\x02l",
+        ];
+        for (version, bytes) in (0..).zip(cases) {
+            assert_eq!(encode(&sample, version).as_deref(), Ok(bytes), "version {version}");
+            let mut read = sample.clone();
+            if version == 0 {
+                read.note = Cow::default();
+            }
+            if version < 3 {
+                read.later = Cow::default();
+            }
+            assert_eq!(decode(bytes, version), Ok(read), "version {version}");
+        }
+    }
+
+    #[test]
+    fn what_a_version_cannot_carry_is_an_error_unless_ignorable() {
+        let at = |field| EncodeError::FieldNotInVersion { message: "Sample", field, version: 0 };
+        let limited = Sample { limit: 8, ..Sample::default() };
+        assert_eq!(encode(&limited, 0), Err(at("limit")));
+        let tagged = Sample { extra: 1, ..Sample::default() };
+        assert_eq!(encode(&tagged, 0), Err(at("extra")));
+        let old = Sample { old: true, ..Sample::default() };
+        let lacks = EncodeError::FieldNotInVersion { message: "Sample", field: "old", version: 2 };
+        assert_eq!(encode(&old, 2), Err(lacks));
+        for version in [-1, 4] {
+            assert!(matches!(encode(&old, version), Err(EncodeError::UnsupportedVersion(_))));
+            assert!(matches!(decode(&[0; 99], version), Err(DecodeError::UnsupportedVersion(_))));
+        }
+    }
+
+    #[test]
+    fn null_only_where_the_version_has_it() {
+        let null = Sample { names: None, ..Sample::default() };
+        let error = EncodeError::NullNotInVersion { message: "Sample", field: "names", version: 0 };
+        assert_eq!(encode(&null, 0), Err(error));
+        assert_eq!(decode(b"\0\0\0\0\xff\xff\xff\xff\0", 0), Err(DecodeError::UnexpectedNull { at: 8 }));
+        let bytes = b"\0\0\0\0\0\0\0\x07\xff\xff\xff\xff\0";
+        assert_eq!(encode(&null, 1).as_deref(), Ok(bytes.as_slice()));
+        assert_eq!(decode(bytes, 1), Ok(null));
+        // A string that is never null.
+        assert_eq!(
+            decode(b"\0\0\0\0\xff\xff\0\x07\0\0\0\0\0", 1),
+            Err(DecodeError::UnexpectedNull { at: 6 })
+        );
+    }
+
+    #[test]
+    fn structs_may_be_null() {
+        let sample = Sample { inner: Some(Inner { value: 9 }), ..Sample::default() };
+        let bytes = b"\0\0\0\0\x01\0\x07\x01\x01\0\x09\0\0";
+        assert_eq!(encode(&sample, 2).as_deref(), Ok(bytes.as_slice()));
+        assert_eq!(decode(bytes, 2), Ok(sample));
+    }
+
+    #[test]
+    fn tags_that_the_version_lacks_are_stepped_over() {
+        // 5 is not in version 2, 9 is in none.
+        let bytes = b"\0\0\0\0\x01\0\x07\x01\xff\x03\0\x01\x03\x05\x02\x02l\x09\x01?";
+        assert_eq!(decode(bytes, 2), Ok(Sample { extra: 3, ..Sample::default() }));
+    }
+}
