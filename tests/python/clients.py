@@ -36,7 +36,9 @@ def poll_until(a_consumer, enough, patience_s=PATIENCE_S):
     records = []
     deadline = time.monotonic() + patience_s
     while not enough(records):
-        assert time.monotonic() < deadline, f"gave up after {patience_s} s with {len(records)} records: {records[-3:]}"
+        assert (
+            time.monotonic() < deadline
+        ), f"gave up after {patience_s} s with {len(records)} records: {records[-3:]}"
         for batch in a_consumer.poll(timeout_ms=200).values():
             records.extend(batch)
     return records

@@ -25,7 +25,9 @@ class ElsewhereBroker:
 
 def pytest_collection_modifyitems(items):
     if "KINDRED_TEST_BOOTSTRAP" in os.environ:
-        skip = pytest.mark.skip(reason="needs the real binary, and KINDRED_TEST_BOOTSTRAP names another broker")
+        skip = pytest.mark.skip(
+            reason="needs the real binary, and KINDRED_TEST_BOOTSTRAP names another broker"
+        )
         for item in items:
             if "own_broker" in item.keywords:
                 item.add_marker(skip)
@@ -42,7 +44,9 @@ def broker(tmp_path_factory):
     if "KINDRED_TEST_BOOTSTRAP" in os.environ:
         yield ElsewhereBroker(os.environ["KINDRED_TEST_BOOTSTRAP"])
         return
-    process = KindredProcess(os.environ["KINDRED_BINARY"], tmp_path_factory.mktemp("shared"), SETTINGS).start()
+    process = KindredProcess(
+        os.environ["KINDRED_BINARY"], tmp_path_factory.mktemp("shared"), SETTINGS
+    ).start()
     yield process
     process.close()
 

@@ -41,14 +41,23 @@ class KindredProcess:
             "log.dirs": str(self.data),
             **self.settings,
         }
-        return [str(self.binary), "serve", *(part for key, value in options.items() for part in ("--set", f"{key}={value}"))]
+        return [
+            str(self.binary),
+            "serve",
+            *(part for key, value in options.items() for part in ("--set", f"{key}={value}")),
+        ]
 
     def start(self):
         assert self.process is None, "already running"
         self.starts += 1
         with open(self.log_path(self.starts), "wb") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=clean_environment()
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env=clean_environment(),
             )
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -70,7 +79,9 @@ class KindredProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"still running {STOP_TIMEOUT_S} s after {with_signal!r}:\n{self.log_text()}") from None
+            raise AssertionError(
+                f"still running {STOP_TIMEOUT_S} s after {with_signal!r}:\n{self.log_text()}"
+            ) from None
 
     def kill(self):
         """kill -9: no last words, no flushing."""

@@ -96,7 +96,9 @@ def test_describe_configs_of_a_topic(manager, unique):
     assert shown["cleanup.policy"] == "compact"
     # What was not set is listed too, with its default.
     assert shown["segment.bytes"] == str(1 << 30)
-    assert {"max.message.bytes", "min.insync.replicas", "compression.type", "message.timestamp.type"} <= set(shown)
+    assert {"max.message.bytes", "min.insync.replicas", "compression.type", "message.timestamp.type"} <= set(
+        shown
+    )
 
 
 def test_describe_configs_of_the_broker(manager):

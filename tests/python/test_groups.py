@@ -117,7 +117,9 @@ def test_commit_async_calls_back(broker, unique, closing):
 def test_auto_commit_on_close(broker, unique, closing):
     topic, group = unique("auto"), unique("group")
     send_all(closing(producer(broker)), topic, [b"v"] * 5)
-    first = consumer(broker, topic, group_id=group, enable_auto_commit=True, auto_commit_interval_ms=60_000, **MEMBER)
+    first = consumer(
+        broker, topic, group_id=group, enable_auto_commit=True, auto_commit_interval_ms=60_000, **MEMBER
+    )
     poll_until(first, lambda records: len(records) == 5)
     first.close()
     reader = closing(consumer(broker, group_id=group))

@@ -10,7 +10,9 @@ BASE_MS = 1_700_000_000_000
 def filled(broker, closing, topic, count=50):
     """`count` records in one-record batches and larger ones, a second apart."""
     sender = closing(producer(broker, linger_ms=10))
-    futures = [sender.send(topic, value=str(i).encode(), timestamp_ms=BASE_MS + i * 1000) for i in range(count)]
+    futures = [
+        sender.send(topic, value=str(i).encode(), timestamp_ms=BASE_MS + i * 1000) for i in range(count)
+    ]
     for future in futures:
         future.get(timeout=30)
     return TopicPartition(topic, 0)
@@ -62,7 +64,9 @@ def test_offsets_for_times_of_many_partitions(broker, unique, closing):
     sender = closing(producer(broker))
     for partition in range(2):
         for i in range(5):
-            sender.send(topic, value=b"v", partition=partition, timestamp_ms=BASE_MS + i * (partition + 1)).get(timeout=30)
+            sender.send(
+                topic, value=b"v", partition=partition, timestamp_ms=BASE_MS + i * (partition + 1)
+            ).get(timeout=30)
     reader = closing(consumer(broker))
     parts = [TopicPartition(topic, p) for p in range(3)]
     found = reader.offsets_for_times({tp: BASE_MS + 4 for tp in parts})
@@ -114,4 +118,7 @@ def test_two_consumers_read_the_same_records(broker, unique, closing):
     send_all(closing(producer(broker)), topic, [b"a", b"b"])
     for _ in range(2):
         reader = closing(consumer(broker, topic))
-        assert [record.value for record in poll_until(reader, lambda records: len(records) == 2)] == [b"a", b"b"]
+        assert [record.value for record in poll_until(reader, lambda records: len(records) == 2)] == [
+            b"a",
+            b"b",
+        ]

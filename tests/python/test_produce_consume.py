@@ -47,7 +47,15 @@ def test_a_batch_mixing_sizes_is_read_whole_with_small_fetches(broker, unique, c
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [(None, b"v"), (b"", b"v"), (b"k", b"v"), (b"k", None), (b"k", b""), (b"", b""), (b"\x00\xff", b"\x00\xff")],
+    [
+        (None, b"v"),
+        (b"", b"v"),
+        (b"k", b"v"),
+        (b"k", None),
+        (b"k", b""),
+        (b"", b""),
+        (b"\x00\xff", b"\x00\xff"),
+    ],
 )
 def test_null_and_empty_are_not_the_same(broker, unique, closing, key, value):
     topic = unique("nulls")
@@ -59,7 +67,13 @@ def test_null_and_empty_are_not_the_same(broker, unique, closing, key, value):
 
 def test_headers_keep_order_duplicates_and_bytes(broker, unique, closing):
     topic = unique("headers")
-    headers = [("trace", b"1"), ("trace", b"2"), ("empty", b""), ("bytes", bytes(range(256))), ("ünï", "ç".encode())]
+    headers = [
+        ("trace", b"1"),
+        ("trace", b"2"),
+        ("empty", b""),
+        ("bytes", bytes(range(256))),
+        ("ünï", "ç".encode()),
+    ]
     sender = closing(producer(broker))
     sender.send(topic, value=b"v", headers=headers).get(timeout=30)
     sender.send(topic, value=b"w").get(timeout=30)
@@ -74,7 +88,11 @@ def test_timestamps_are_the_producers(broker, unique, closing):
     for ts in (1_600_000_000_000, 1_600_000_000_500, 1_500_000_000_000):
         assert sender.send(topic, value=b"v", timestamp_ms=ts).get(timeout=30).timestamp == ts
     records = read(broker, topic, 3)
-    assert [record.timestamp for record in records] == [1_600_000_000_000, 1_600_000_000_500, 1_500_000_000_000]
+    assert [record.timestamp for record in records] == [
+        1_600_000_000_000,
+        1_600_000_000_500,
+        1_500_000_000_000,
+    ]
     assert {record.timestamp_type for record in records} == {0}
 
 
@@ -94,7 +112,10 @@ def test_every_acks_delivers_in_order(broker, unique, closing, acks):
     if acks == 0 and not IS_3:
         # kafka-python 2.0 leaves an acks=0 request in its buffer until it has another one to send to that broker.
         sender.partitions_for(unique("nudge"))
-    assert [record.value for record in read(broker, topic, 201)] == [b"first", *(str(i).encode() for i in range(200))]
+    assert [record.value for record in read(broker, topic, 201)] == [
+        b"first",
+        *(str(i).encode() for i in range(200)),
+    ]
 
 
 def without_idempotence():

@@ -76,7 +76,9 @@ def test_a_click_reaches_the_recommender(own, tmp_path, program):
     run(program, tmp_path, port_of(own))
     record = read(own, "user_behavior", 1)[0]
     assert record.value[:1] == b"{"
-    hot = eventually(lambda: [item for item in get(own, "/api/v1/hot")[1]["items"] if item["item_id"] == "1001"])
+    hot = eventually(
+        lambda: [item for item in get(own, "/api/v1/hot")[1]["items"] if item["item_id"] == "1001"]
+    )
     assert hot[0]["count"] == 1
     if program == "send_click.py":
         assert json.loads(record.value) == {"user_id": 1, "item_id": 1001, "action": "click"}

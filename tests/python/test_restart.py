@@ -39,7 +39,9 @@ def test_records_offsets_and_topics_survive(own, stop):
     second = consumer(own, "kept", group_id="group")
     rest = poll_until(second, lambda records: len(records) >= 60 - len(seen))
     second.close()
-    assert sorted(r.value for r in seen + rest) == sorted(f"{p}-{i}".encode() for p in range(3) for i in range(20))
+    assert sorted(r.value for r in seen + rest) == sorted(
+        f"{p}-{i}".encode() for p in range(3) for i in range(20)
+    )
     sender = producer(own)
     assert send_all(sender, "kept", [b"next"], partition=0) == [20]
     sender.close()
@@ -47,7 +49,9 @@ def test_records_offsets_and_topics_survive(own, stop):
 
 def test_clients_ride_over_a_restart(own):
     """A producer and a consumer that were connected go on by themselves."""
-    sender = producer(own, retries=50, retry_backoff_ms=100, **({"delivery_timeout_ms": 60_000} if IS_3 else {}))
+    sender = producer(
+        own, retries=50, retry_backoff_ms=100, **({"delivery_timeout_ms": 60_000} if IS_3 else {})
+    )
     reader = consumer(own, "ride", group_id="riders")
     send_all(sender, "ride", [b"before"])
     assert [r.value for r in poll_until(reader, lambda records: records)] == [b"before"]
@@ -71,7 +75,9 @@ def test_nothing_acknowledged_is_lost_by_kill_9_under_load(own):
         while not stop.is_set():
             sender = None
             try:
-                sender = producer(own, acks="all", max_block_ms=2000, request_timeout_ms=3000, retries=0, **plain())
+                sender = producer(
+                    own, acks="all", max_block_ms=2000, request_timeout_ms=3000, retries=0, **plain()
+                )
                 while not stop.is_set():
                     batch = []
                     for _ in range(50):
@@ -130,7 +136,14 @@ def test_stops_while_clients_are_connected(own, with_signal):
 def test_a_second_process_on_the_same_directory_is_refused(own):
     before = own.log_text()
     second = subprocess.run(
-        [own.binary, "serve", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "http.listen=127.0.0.1:0"]
+        [
+            own.binary,
+            "serve",
+            "--set",
+            "listeners=PLAINTEXT://127.0.0.1:0",
+            "--set",
+            "http.listen=127.0.0.1:0",
+        ]
         + ["--set", f"log.dirs={own.data}"],
         capture_output=True,
         text=True,

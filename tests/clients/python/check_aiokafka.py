@@ -36,7 +36,9 @@ async def every_codec():
     for codec in CODECS:
         topic = name(codec)
         config = {} if codec == "none" else {"compression_type": codec}
-        async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, **config) as producer:
+        async with AIOKafkaProducer(
+            bootstrap_servers=bootstrap, enable_idempotence=True, **config
+        ) as producer:
             sent = [await producer.send(topic, v, key=b"k", headers=[("h", b"1")]) for v in values(codec)]
             same([(await one).offset for one in sent], list(range(100)))
         async with consumer(topic) as reader:

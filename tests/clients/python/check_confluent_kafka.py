@@ -9,16 +9,30 @@ admin = AdminClient({"bootstrap.servers": bootstrap})
 
 def send(topic, records, **config):
     """`records`: keyword arguments of Producer.produce. Gives the offsets in order."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 10, "message.max.bytes": 2_000_000, **config})
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 10, "message.max.bytes": 2_000_000, **config}
+    )
     offsets, errors = [], []
     for record in records:
-        producer.produce(topic, **record, on_delivery=lambda error, m: errors.append(error) if error else offsets.append(m.offset()))
+        producer.produce(
+            topic,
+            **record,
+            on_delivery=lambda error, m: errors.append(error) if error else offsets.append(m.offset()),
+        )
     assert producer.flush(PATIENCE_S) == 0 and not errors, errors
     return offsets
 
 
 def consumer(group, topics, **config):
-    one = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, **config})
+    one = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            **config,
+        }
+    )
     one.subscribe(topics)
     return one
 
@@ -75,7 +89,11 @@ def group_resumes_and_rebalances():
         seen += read(second, 6)
         same(sorted(m.value() for m in seen), sorted(values("group", 10)))
         third = consumer(group, [topic], **config)
-        eventually(lambda: second.poll(0.05) or third.poll(0.05) or (len(second.assignment()) == 1 and len(third.assignment()) == 1))
+        eventually(
+            lambda: second.poll(0.05)
+            or third.poll(0.05)
+            or (len(second.assignment()) == 1 and len(third.assignment()) == 1)
+        )
         third.close()
         eventually(lambda: second.poll(0.05) or len(second.assignment()) == 2)
         second.close()
@@ -109,4 +127,10 @@ def offsets_by_time():
     reader.close()
 
 
-run(every_codec, idempotent_nulls_and_large_values, group_resumes_and_rebalances, administration, offsets_by_time)
+run(
+    every_codec,
+    idempotent_nulls_and_large_values,
+    group_resumes_and_rebalances,
+    administration,
+    offsets_by_time,
+)

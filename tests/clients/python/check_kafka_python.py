@@ -31,7 +31,9 @@ def read(reader, count):
 def every_codec():
     for codec in KNOWN:
         topic = name(codec)
-        producer = KafkaProducer(bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec, linger_ms=10)
+        producer = KafkaProducer(
+            bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec, linger_ms=10
+        )
         futures = [producer.send(topic, value=v, key=b"k", headers=[("h", b"1")]) for v in values(codec)]
         same([future.get(timeout=PATIENCE_S).offset for future in futures], list(range(100)))
         producer.close()

@@ -27,7 +27,10 @@ def send_and_read_every_codec():
         for half in (expected[:25], expected[25:]):
             assert producer.send_messages(topic, *half)[0].error == 0
         consumer = SimpleConsumer(client, name("readers"), topic, auto_commit=False, iter_timeout=2)
-        same([(m.offset, m.message.value) for m in consumer.get_messages(count=50, timeout=10)], list(enumerate(expected)))
+        same(
+            [(m.offset, m.message.value) for m in consumer.get_messages(count=50, timeout=10)],
+            list(enumerate(expected)),
+        )
         consumer.seek(10, 0)
         assert consumer.get_message(timeout=10).offset == 10
         consumer.stop()

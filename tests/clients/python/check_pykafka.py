@@ -21,9 +21,14 @@ def send_and_read_every_codec():
         with topic.get_producer(compression=codec, linger_ms=20) as producer:
             for value in values(str(codec)):
                 producer.produce(value, partition_key=b"key")
-        consumer = topic.get_simple_consumer(consumer_timeout_ms=10_000, auto_offset_reset=OffsetType.EARLIEST)
+        consumer = topic.get_simple_consumer(
+            consumer_timeout_ms=10_000, auto_offset_reset=OffsetType.EARLIEST
+        )
         messages = [consumer.consume() for _ in range(100)]
-        same([(m.offset, m.value, m.partition_key) for m in messages], [(i, v, b"key") for i, v in enumerate(values(str(codec)))])
+        same(
+            [(m.offset, m.value, m.partition_key) for m in messages],
+            [(i, v, b"key") for i, v in enumerate(values(str(codec)))],
+        )
         consumer.stop()
 
 
@@ -41,7 +46,9 @@ def commits():
         for value in values("commits", 10):
             producer.produce(value)
     for expected in (values("commits", 10)[:4], values("commits", 10)[4:]):
-        consumer = topic.get_simple_consumer(consumer_group=group, auto_offset_reset=OffsetType.EARLIEST, consumer_timeout_ms=10_000)
+        consumer = topic.get_simple_consumer(
+            consumer_group=group, auto_offset_reset=OffsetType.EARLIEST, consumer_timeout_ms=10_000
+        )
         same([consumer.consume().value for _ in expected], expected)
         consumer.commit_offsets()
         consumer.stop()
@@ -53,7 +60,11 @@ def balanced_consumer():
         for value in values("balanced", 10):
             producer.produce(value)
     consumer = topic.get_balanced_consumer(
-        group, managed=True, auto_offset_reset=OffsetType.EARLIEST, consumer_timeout_ms=20_000, reset_offset_on_start=True
+        group,
+        managed=True,
+        auto_offset_reset=OffsetType.EARLIEST,
+        consumer_timeout_ms=20_000,
+        reset_offset_on_start=True,
     )
     same([consumer.consume().value for _ in range(10)], values("balanced", 10))
     consumer.stop()

@@ -23,7 +23,9 @@ def values(stem, count=100):
 
 
 def same(got, expected):
-    assert got == expected, f"got {len(got)}: {str(got)[:200]}; expected {len(expected)}: {str(expected)[:200]}"
+    assert (
+        got == expected
+    ), f"got {len(got)}: {str(got)[:200]}; expected {len(expected)}: {str(expected)[:200]}"
 
 
 def eventually(check):

@@ -10,7 +10,12 @@ from kafka import KafkaConsumer
 
 bootstrap, topic, group = sys.argv[1:]
 consumer = KafkaConsumer(
-    topic, bootstrap_servers=bootstrap, group_id=group, session_timeout_ms=6000, heartbeat_interval_ms=500, enable_auto_commit=False
+    topic,
+    bootstrap_servers=bootstrap,
+    group_id=group,
+    session_timeout_ms=6000,
+    heartbeat_interval_ms=500,
+    enable_auto_commit=False,
 )
 deadline = time.monotonic() + 60
 while not consumer.assignment() and time.monotonic() < deadline:
