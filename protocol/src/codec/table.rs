@@ -74,17 +74,21 @@ macro_rules! api {
 /// Makes a table's struct readable and writable by itself, in the versions given.
 macro_rules! versioned {
     ([$($versions:tt)+] $message:ty) => {
+        const _: () = {
+            const fn check<'a>() {
+                $crate::codec::Schema::of::<$message>().check(
+                    $crate::codec::table::versions!($($versions)+),
+                    $crate::codec::table::flexible_from!($($versions)+),
+                );
+            }
+            check()
+        };
+
         impl<'a> $crate::codec::Decode<'a> for $message {
             fn decode(
                 reader: &mut $crate::codec::Reader<'a>,
                 version: i16,
             ) -> Result<Self, $crate::codec::DecodeError> {
-                const {
-                    $crate::codec::Schema::of::<Self>().check(
-                        $crate::codec::table::versions!($($versions)+),
-                        $crate::codec::table::flexible_from!($($versions)+),
-                    );
-                }
                 let form = $crate::codec::Form::of(
                     version,
                     $crate::codec::table::versions!($($versions)+),
