@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use protocol::frame::{decode_response, encode_request};
@@ -11,6 +11,7 @@ use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest, Cre
 use protocol::messages::delete_topics::DeleteTopicsRequest;
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use protocol::types::TimestampMs;
 
 /// Any single answer takes less, or the measurement is broken.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,6 +66,12 @@ impl Connection {
         let request = DeleteTopicsRequest { topic_names: vec![name.into()], ..Default::default() };
         self.ask(&encode_request(&request, 3, 1, None).expect("a valid request"));
     }
+}
+
+/// Now: records of long ago would be removed by retention while they are measured.
+pub fn now() -> TimestampMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock set after 1970");
+    TimestampMs(i64::try_from(since_epoch.as_millis()).expect("a clock set before the year 292 million"))
 }
 
 /// Reads the next answer, without its length, over what `frame` held before.

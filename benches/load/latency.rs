@@ -9,10 +9,9 @@ use hdrhistogram::Histogram;
 use protocol::frame::decode_response;
 use protocol::messages::fetch::FetchResponse;
 use protocol::records::{BatchBuilder, Batches};
-use protocol::types::TimestampMs;
 
 use crate::Broker;
-use crate::connection::{Connection, fetch_frame, produce_error, produce_frame, receive};
+use crate::connection::{Connection, fetch_frame, now, produce_error, produce_frame, receive};
 use crate::options::Options;
 use crate::report::Report;
 
@@ -80,7 +79,7 @@ fn send(mut socket: std::net::TcpStream, topic: &str, acks: i16, schedule: &Sche
     // Sleep to the microsecond: the default slack of 50 us would be most of what is measured.
     rustix::thread::set_current_timer_slack(Some(std::num::NonZero::<u64>::MIN)).ok();
     let mut batch = BatchBuilder::new();
-    batch.append(TimestampMs(1_700_000_000_000), None, Some(&[b'x'; VALUE_BYTES]), &[]);
+    batch.append(now(), None, Some(&[b'x'; VALUE_BYTES]), &[]);
     let frame = produce_frame(topic, acks, &batch.build());
     for record in 0..schedule.records {
         thread::sleep(schedule.due(record).saturating_duration_since(Instant::now()));

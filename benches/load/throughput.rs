@@ -7,10 +7,9 @@ use bytes::Bytes;
 use protocol::frame::decode_response;
 use protocol::messages::fetch::FetchResponse;
 use protocol::records::{BatchBuilder, Batches};
-use protocol::types::TimestampMs;
 
 use crate::Broker;
-use crate::connection::{Connection, fetch_frame, produce_error, produce_frame, receive};
+use crate::connection::{Connection, fetch_frame, now, produce_error, produce_frame, receive};
 use crate::options::Options;
 use crate::report::Report;
 
@@ -69,7 +68,7 @@ impl Load {
         let mut batch = BatchBuilder::new();
         let mut noise = Noise(1);
         while batch.size_bytes() + value_bytes <= BATCH_BYTES {
-            batch.append(TimestampMs(1_700_000_000_000), None, Some(&noise.bytes(value_bytes)), &[]);
+            batch.append(now(), None, Some(&noise.bytes(value_bytes)), &[]);
         }
         let records_per_request = batch.record_count() as u64;
         let value_bytes = value_bytes as u64;

@@ -206,7 +206,7 @@ def test_dead_letters_say_why(own):
         return letters if len(letters) == len(expected) else None
 
     letters = eventually(all_there)
-    for letter, (value, reason) in zip(letters, expected):
+    for letter, (value, reason) in zip(letters, expected, strict=True):
         headers = dict(letter.headers)
         assert letter.value == value, reason
         assert headers["kindred.reason"] == reason.encode(), value

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 from clients import IS_3, admin, consumer, poll_until, producer, read, read_to_end, send_all
-from kafka import TopicPartition
 from kafka.admin import NewTopic
 
 pytestmark = pytest.mark.own_broker

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use protocol::codec::Reader;
@@ -208,7 +208,13 @@ pub fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8
         builder = builder.producer(id, epoch, Sequence(base_sequence));
     }
     for value in values {
-        builder.append(TimestampMs(1_700_000_000_000), None, Some(value), &[]);
+        builder.append(now(), None, Some(value), &[]);
     }
     builder.build()
+}
+
+/// Records of long ago would be removed by retention.
+fn now() -> TimestampMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock set after 1970");
+    TimestampMs(i64::try_from(since_epoch.as_millis()).expect("a clock set before the year 292 million"))
 }
