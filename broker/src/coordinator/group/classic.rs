@@ -218,10 +218,7 @@ impl ClassicGroup {
     ) {
         let old_id = self.static_member(name).unwrap_or_default().to_owned();
         // The vote is taken with what the member offers now.
-        if let Some(member) = self.member_mut(&old_id) {
-            member.update(request);
-            member.touch(cx.now.monotonic);
-        }
+        self.update_until_recorded(&old_id, request);
         if self.select_protocol().as_deref() != self.protocol() {
             self.take_place(name, request, &new_id, cx);
             if let Some(member) = self.member_mut(&new_id) {
@@ -230,6 +227,7 @@ impl ClassicGroup {
             return self.prepare_rebalance("static member is back with other protocols", cx);
         }
         info!(group = self.id, name, old = old_id, new = new_id, "static member is back");
+        self.touch(&old_id, cx.now);
         let led = self.is_leader(&old_id);
         let record = self.with_member_renamed(&old_id, &new_id, cx.now);
         cx.answer_join(ticket, self.joined_again(&old_id, &new_id, led, request.api_version));
@@ -624,8 +622,9 @@ impl ClassicGroup {
     /// The record of the last step could not be appended, and its answers said so.
     ///
     /// A generation whose assignment is not stored is void: everyone rejoins. A group that could not be
-    /// recorded as empty tries again.
+    /// recorded as empty tries again. A static member whose new id could not be recorded keeps the old one.
     pub(super) fn append_failed(&mut self, cx: &mut Cx<'_>) {
+        self.restore_replaced();
         match self.state() {
             GroupState::CompletingRebalance => self.prepare_rebalance("assignment could not be stored", cx),
             GroupState::PreparingRebalance if self.member_count() == 0 => {

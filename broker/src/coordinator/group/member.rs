@@ -55,18 +55,15 @@ impl Member {
         }
     }
 
-    /// The member of a record of a group that uses `protocol`; `known` is what was live of it before.
-    pub(super) fn replayed(stored: MemberMetadata, protocol: Option<&str>, known: Option<Member>) -> Self {
-        let alone = |subscription| {
-            let chosen = protocol.map(|name| JoinProtocol { name: name.to_owned(), metadata: subscription });
-            chosen.into_iter().collect()
+    /// The member of a record of a group that uses `protocol`; `known` is what was known of it before.
+    pub(super) fn replayed(stored: MemberMetadata, protocol: &str, known: Option<Member>) -> Self {
+        let (known, fresh) = match known {
+            Some(known) => (known, false),
+            None => (Self::joining(&JoinRequest::default(), String::new()), true),
         };
-        let (protocols, awaiting_join, awaiting_sync, synced, deadline) = match known {
-            Some(known) => {
-                (known.protocols, known.awaiting_join, known.awaiting_sync, known.synced, known.deadline)
-            }
-            None => (alone(stored.subscription), None, None, true, Duration::ZERO),
-        };
+        // The record has the last word: what is known besides may come from an older record.
+        let agrees = known.supports(protocol) && known.metadata(protocol) == stored.subscription;
+        let chosen = JoinProtocol { name: protocol.to_owned(), metadata: stored.subscription };
         Self {
             id: stored.member_id,
             group_instance_id: stored.group_instance_id,
@@ -74,13 +71,11 @@ impl Member {
             client_host: stored.client_host,
             rebalance_timeout: millis(stored.rebalance_timeout_ms),
             session_timeout: millis(stored.session_timeout_ms),
-            protocols,
+            protocols: if agrees { known.protocols } else { vec![chosen] },
             assignment: stored.assignment,
             is_new: false,
-            awaiting_join,
-            awaiting_sync,
-            synced,
-            deadline,
+            synced: known.synced || fresh,
+            ..known
         }
     }
 

@@ -30,6 +30,8 @@ mod classic;
 #[cfg(test)]
 mod harness;
 mod member;
+#[cfg(test)]
+mod model;
 mod offsets;
 pub mod records;
 pub mod requests;

@@ -56,7 +56,7 @@ use tracing::info;
 
 use super::member::Member;
 use super::records::GroupMetadata;
-use super::requests::{DescribedGroup, DescribedMember, JoinProtocol};
+use super::requests::{DescribedGroup, DescribedMember, JoinProtocol, JoinRequest};
 use super::subscription::subscribed_topics;
 
 /// The protocol type of ordinary consumers.
@@ -168,6 +168,9 @@ pub(super) struct ClassicGroup {
     pub(super) sync_deadline: Option<Duration>,
     /// Someone joined during the initial delay.
     pub(super) new_member_added: bool,
+    /// A static member as it was before the record that gives its place to a new id; until that record is
+    /// in the log or has failed.
+    replaced: Option<Member>,
     /// A record of this group is in the log, so that forgetting it takes a tombstone.
     persisted: bool,
 }
@@ -189,6 +192,7 @@ impl ClassicGroup {
             join_timer: None,
             sync_deadline: None,
             new_member_added: false,
+            replaced: None,
             persisted: false,
         }
     }
@@ -396,6 +400,7 @@ impl ClassicGroup {
 
     /// Gives a static member's place to a new id. Returns the member as it was, parked requests and all.
     pub(super) fn replace_static(&mut self, name: &str, new_id: &str) -> Option<Member> {
+        self.replaced = None;
         let old_id = self.static_members.get(name)?.clone();
         let old = self.members.remove(&old_id)?;
         let new = Member { id: new_id.to_owned(), awaiting_join: None, awaiting_sync: None, ..old.clone() };
@@ -405,6 +410,21 @@ impl ClassicGroup {
             self.leader = Some(new_id.to_owned());
         }
         Some(old)
+    }
+
+    /// Lets a static member offer what its new self offers, until the record of that is in the log.
+    pub(super) fn update_until_recorded(&mut self, member_id: &str, request: &JoinRequest) {
+        if let Some(member) = self.members.get_mut(member_id) {
+            self.replaced = Some(member.clone());
+            member.update(request);
+        }
+    }
+
+    /// The record failed: the static member is who it was.
+    pub(super) fn restore_replaced(&mut self) {
+        if let Some(before) = self.replaced.take() {
+            self.members.insert(before.id.clone(), before);
+        }
     }
 
     /// Makes sure that the leader is one who rejoined. `false` if nobody has.
@@ -495,18 +515,20 @@ impl ClassicGroup {
         self.protocol = record.protocol;
         self.leader = record.leader;
         self.persisted = true;
+        self.replaced = None;
         self.join_timer = None;
         if self.state == GroupState::Empty {
             self.sync_deadline = None;
             self.leader = None;
         }
+        let protocol = self.protocol.as_deref().unwrap_or_default();
         for stored in record.members {
             let name = stored.group_instance_id.clone();
             let before = known.remove(&stored.member_id).or_else(|| {
                 let old_id = old_names.get(name.as_ref()?)?;
                 known.remove(old_id)
             });
-            let member = Member::replayed(stored, self.protocol.as_deref(), before);
+            let member = Member::replayed(stored, protocol, before);
             if let Some(name) = name {
                 self.static_members.insert(name, member.id.clone());
             }
@@ -529,10 +551,8 @@ impl ClassicGroup {
         if self.leader().is_none_or(|leader| !self.members.contains_key(leader)) {
             self.leader = self.members.keys().next().cloned();
         }
-        if !self.members.is_empty() && self.protocol.is_none() {
-            self.protocol = Some(String::new());
-            let nameless = |metadata| vec![JoinProtocol { name: String::new(), metadata }];
-            self.members.values_mut().for_each(|member| member.protocols = nameless(Bytes::new()));
+        if !self.members.is_empty() {
+            self.protocol.get_or_insert_default();
         }
     }
 
