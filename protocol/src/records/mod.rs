@@ -7,12 +7,17 @@
 //! ```
 //!
 //! [`batch`] is the format of the log and of every client since 2017; it is read in place, and nothing is
-//! copied or allocated per record.
+//! copied or allocated per record. Older clients' sets are read by [`message_set`] and turned into batches
+//! at the door, and batches into sets on the way out, by [`convert`]. [`control`] holds the one record of
+//! a transaction's marker.
 //!
 //! Left out: what a broker demands of a batch beyond its own consistency (sizes, timestamps, sequences).
 
 pub mod batch;
 pub mod compression;
+pub mod control;
+pub mod convert;
+pub mod message_set;
 pub mod varint;
 
 pub use batch::{Batch, BatchBuilder, BatchError, Batches, Header, Headers, Record, Records, RecordsSummary};

@@ -40,7 +40,6 @@ pub(super) fn compress(checksum: Lz4Checksum, input: &[u8], out: &mut Vec<u8>) {
     let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
     let mut encoder = FrameEncoder::with_frame_info(info, &mut *out);
     encoder.write_all(input).expect("writing to a Vec does not fail");
-    // An encoder that got no byte would leave out the header.
     encoder.try_finish().expect("writing to a Vec does not fail");
     drop(encoder);
     if checksum == Lz4Checksum::WithMagic {
