@@ -17,6 +17,7 @@ mod clock;
 mod disk;
 pub(crate) mod durable;
 mod map;
+mod memory;
 
 use std::io;
 use std::io::IoSlice;
@@ -25,9 +26,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use protocol::types::TimestampMs;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::RealDisk;
+pub use memory::{Faults, MemoryDisk, SeededRandom};
 
 /// The machine as the log sees it. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +47,14 @@ impl Env {
     /// The real machine.
     pub fn real() -> Self {
         Self { disk: Arc::new(RealDisk), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+
+    /// A simulated machine: everything it does follows from the seed. The clock stands at `now`.
+    pub fn simulated(seed: u64, now: TimestampMs) -> (Self, MemoryDisk, Arc<ManualClock>) {
+        let disk = MemoryDisk::new(seed);
+        let clock = Arc::new(ManualClock::new(now));
+        let random = Arc::new(SeededRandom::new(seed));
+        (Self { disk: Arc::new(disk.clone()), clock: clock.clone(), random }, disk, clock)
     }
 
     /// A random (version 4) UUID, as Apache Kafka makes its topic and directory ids.

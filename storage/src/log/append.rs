@@ -86,6 +86,8 @@ pub(super) struct Appender {
     pub(super) roll_jitter_ms: i64,
     /// Offsets of the producer snapshots on disk.
     pub(super) snapshots: Vec<Offset>,
+    /// The last of them that was synced.
+    pub(super) synced_snapshot: Option<Offset>,
     /// Scratch, kept to save allocations.
     update: Update,
     headers: Vec<PatchedHeader>,
@@ -99,6 +101,7 @@ impl Appender {
             first_timestamp: None,
             roll_jitter_ms,
             snapshots,
+            synced_snapshot: None,
             update: Update::default(),
             headers: Vec::new(),
             heads: Vec::new(),
@@ -255,7 +258,11 @@ impl PartitionLog {
         let (Some(first), Some(last)) = (appender.heads.first(), appender.heads.last()) else {
             return Ok(active);
         };
-        let (base, last_offset) = (first.base_offset, last.last_offset);
+        let last_offset = last.last_offset;
+        // A segment begins where the last one ended, even if batches bring later offsets of their own, unless
+        // those would be out of its reach.
+        let end = self.marks().end();
+        let base = if last_offset - end < i64::from(i32::MAX) { end } else { first.base_offset };
         let has_room = active.has_room(bytes, last_offset, config.segment_bytes);
         if has_room && !self.is_due(appender, &active, config, now) {
             return Ok(active);
@@ -301,7 +308,7 @@ impl PartitionLog {
         let old_file = old.file()?;
         old.aborted().write()?;
         old.seal()?;
-        self.write_snapshot(appender, false)?;
+        self.write_snapshot(appender)?;
         let paths = Paths::new(&self.dir, base, "");
         let new = Arc::new(Segment::create(self.env.disk.clone(), paths, base, segment_limits(config), now)?);
         let replaced = old.size_bytes() == 0;

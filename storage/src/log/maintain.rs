@@ -61,21 +61,28 @@ impl PartitionLog {
     /// Removes the segments that retention no longer keeps, oldest first.
     fn retain(&self, now: TimestampMs) -> Result<Maintained, LogFailed> {
         let config = self.config();
-        let mut appender = self.appender.lock();
-        if self.failed.get().is_some() {
+        let due = retention::removable(&self.segments(), &config, self.marks(), now).is_some();
+        if !due || self.failed.get().is_some() {
             return Ok(Maintained::default());
         }
+        // What stays must be on disk before what goes is gone: the producers are known from both together.
+        let synced = self.sync()?;
+        let mut appender = self.appender.lock();
         let segments = self.segments();
         let Some((count, reason)) = retention::removable(&segments, &config, self.marks(), now) else {
             return Ok(Maintained::default());
         };
+        let end = self.marks().end();
+        if segments.get(count).map_or(end, |kept| kept.base()) > synced {
+            return Ok(Maintained::default());
+        }
         if count == segments.len() {
             // The active segment goes too: a new one takes its place first.
-            let end = self.marks().end();
             self.roll(&mut appender, end, &config, now).map_err(|error| self.fail(&self.dir, &error))?;
         }
         let gone = &segments[..count];
         let start = self.segments()[count].base();
+        self.sync_snapshot(&mut appender, start).map_err(|error| self.fail(&self.dir, &error))?;
         {
             let mut marks = self.marks.write();
             let start = start.max(marks.start()).min(marks.end());
@@ -85,14 +92,7 @@ impl PartitionLog {
         let mut list = self.segments.write();
         *list = Arc::new(list[count..].to_vec());
         drop(list);
-        appender.snapshots.retain(|offset| {
-            let keep = *offset >= start;
-            if !keep {
-                let path = self.dir.join(super::open::snapshot_name(*offset));
-                let _ = durable::remove_if_exists(&*self.env.disk, &path);
-            }
-            keep
-        });
+        self.thin_snapshots(&mut appender).map_err(|error| self.fail(&self.dir, &error))?;
         drop(appender);
         self.discard(gone);
         let bytes_removed = gone.iter().map(|segment| segment.size_bytes()).sum();

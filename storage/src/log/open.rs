@@ -200,7 +200,8 @@ impl Opening {
         let paths = Paths::new(&self.open.dir, base, "");
         let limits = segment_limits(&self.open.config);
         let trusted = if self.open.clean { Offset(i64::MAX) } else { self.open.recovery_point };
-        let synced = self.open.clean || next.is_some_and(|next| next <= self.open.recovery_point);
+        // Were it equal, the checkpoint may be older than the roll, and the last entry of the time index not synced.
+        let synced = self.open.clean || next.is_some_and(|next| next < self.open.recovery_point);
         if synced {
             if let Some(segment) = Segment::open(disk.clone(), paths.clone(), base, limits, next)? {
                 self.segments.push(Arc::new(segment));
@@ -233,13 +234,17 @@ impl Opening {
         next: Option<Offset>,
     ) -> io::Result<bool> {
         let file = &segment.paths().log;
-        let overlaps = next.is_some_and(|next| segment.next_offset() > next);
+        let end = segment.next_offset();
         if let Some(damage) = &found.damage {
             let text = format!("{} at byte {}: {damage}", file.display(), found.sound_bytes);
             self.report.damage.push(text);
         }
-        if overlaps {
-            self.report.damage.push(format!("{} reaches into the segment behind it", file.display()));
+        // A segment is sealed where the next begins: in what was not synced, a gap is a lost tail.
+        let fits = next.is_none_or(|next| end == next);
+        if !fits && !synced {
+            self.report
+                .damage
+                .push(format!("{} ends at offset {end}, not where the next begins", file.display()));
         }
         if synced && next.is_some() {
             return Ok(true);
@@ -249,7 +254,7 @@ impl Opening {
             self.report.bytes_cut_off += cut_off;
             segment.cut_off()?;
         }
-        Ok(found.damage.is_none() && !overlaps)
+        Ok(found.damage.is_none() && fits)
     }
 
     /// Drops segments behind a tear.
@@ -399,8 +404,12 @@ impl Opening {
             trash: Mutex::new(Vec::new()),
             env: self.open.env,
         };
-        let jitter_ms = log.roll_jitter_ms(&log.config());
-        log.appender.lock().roll_jitter_ms = jitter_ms;
+        {
+            let mut appender = log.appender.lock();
+            let newest = appender.snapshots.last().copied();
+            appender.synced_snapshot = newest.filter(|offset| *offset <= recovery_point);
+            appender.roll_jitter_ms = log.roll_jitter_ms(&log.config());
+        }
         (log, self.report)
     }
 }

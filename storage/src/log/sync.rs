@@ -19,7 +19,7 @@ use protocol::types::Offset;
 
 use super::PartitionLog;
 use super::append::Appender;
-use crate::env::{DiskFile, durable};
+use crate::env::{DiskFile, Open, durable};
 use crate::error::LogFailed;
 use crate::producers::snapshot;
 use crate::segment::Segment;
@@ -116,12 +116,14 @@ impl PartitionLog {
 
     /// As [`Self::flush`], even if nothing was appended since the last.
     pub(super) fn flush_all(&self) -> Result<Offset, LogFailed> {
-        {
-            let mut appender = self.appender.lock();
-            self.failure()?;
-            self.write_snapshot(&mut appender, true).map_err(|error| self.fail(&self.dir, &error))?;
-        }
+        self.failure()?;
+        let (at, producers) = {
+            let appender = self.appender.lock();
+            (self.marks().end(), snapshot::encode(&appender.producers))
+        };
         let end = self.sync()?;
+        // Only now: a snapshot from behind the end that a crash leaves would be of no use.
+        self.write_synced_snapshot(at, &producers).map_err(|error| self.fail(&self.dir, &error))?;
         let indexes = std::mem::take(&mut self.unsynced.lock().indexes);
         for segment in indexes.iter().chain([&self.active()]).filter(|segment| !segment.is_removed()) {
             let synced = segment.write_indexes().and_then(|()| segment.sync_indexes());
@@ -143,28 +145,50 @@ impl PartitionLog {
         durable::replace(&*self.env.disk, &self.dir.join(super::open::EPOCHS_FILE), content.as_bytes())
     }
 
-    /// Writes the producers as they stand at the end of the log, unless that was done. Synced on request only: a torn
-    /// snapshot is recognised and costs recovery some reading.
-    pub(super) fn write_snapshot(&self, appender: &mut Appender, synced: bool) -> io::Result<()> {
+    /// Writes the producers as they stand where a segment begins. Not synced: a torn snapshot is recognised, and
+    /// recovery takes an older one and reads more of the log.
+    pub(super) fn write_snapshot(&self, appender: &mut Appender) -> io::Result<()> {
         let end = self.marks().end();
         if appender.snapshots.last() == Some(&end) || end.0 == 0 {
             return Ok(());
         }
         let content = snapshot::encode(&appender.producers);
         let path = self.dir.join(super::open::snapshot_name(end));
-        let disk = &*self.env.disk;
-        if synced {
-            durable::write_synced(disk, &path, &content)?;
-        } else {
-            disk.open(&path, crate::env::Open::Create)?.write_all_at(&mut [io::IoSlice::new(&content)], 0)?;
-        }
+        let file = self.env.disk.open(&path, Open::Create)?;
+        file.write_all_at(&mut [io::IoSlice::new(&content)], 0)?;
         appender.snapshots.push(end);
         self.thin_snapshots(appender)
     }
 
-    /// Removes snapshots that neither begin a segment nor are among the newest.
-    fn thin_snapshots(&self, appender: &mut Appender) -> io::Result<()> {
-        let bases: BTreeSet<_> = self.segments().iter().map(|segment| segment.base()).collect();
+    /// Writes a snapshot of the producers as they stood at an offset that is synced, for good.
+    fn write_synced_snapshot(&self, at: Offset, content: &[u8]) -> io::Result<()> {
+        if at.0 == 0 || self.appender.lock().synced_snapshot >= Some(at) {
+            return Ok(());
+        }
+        durable::replace(&*self.env.disk, &self.dir.join(super::open::snapshot_name(at)), content)?;
+        let mut appender = self.appender.lock();
+        appender.synced_snapshot = appender.synced_snapshot.max(Some(at));
+        if let Err(place) = appender.snapshots.binary_search(&at) {
+            appender.snapshots.insert(place, at);
+        }
+        self.thin_snapshots(&mut appender)
+    }
+
+    /// Makes the snapshot at the start of a segment durable: it is about to be the only trace of what lies before.
+    pub(super) fn sync_snapshot(&self, appender: &mut Appender, offset: Offset) -> io::Result<()> {
+        if appender.synced_snapshot >= Some(offset) || !appender.snapshots.contains(&offset) {
+            return Ok(());
+        }
+        self.env.disk.open(&self.dir.join(super::open::snapshot_name(offset)), Open::Write)?.sync()?;
+        self.env.disk.sync_dir(&self.dir)?;
+        appender.synced_snapshot = Some(offset);
+        Ok(())
+    }
+
+    /// Removes snapshots that do not begin a segment, except the newest and the last that is surely on disk.
+    pub(super) fn thin_snapshots(&self, appender: &mut Appender) -> io::Result<()> {
+        let mut bases: BTreeSet<_> = self.segments().iter().map(|segment| segment.base()).collect();
+        bases.extend(appender.synced_snapshot);
         let old = appender.snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
         let newest = appender.snapshots.split_off(old);
         let (kept, gone): (Vec<_>, Vec<_>) =

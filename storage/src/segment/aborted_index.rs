@@ -84,8 +84,17 @@ enum Loaded {
 }
 
 impl AbortedIndex {
-    /// An index without entries that will replace the file.
-    pub(crate) fn empty(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+    /// The index of a new segment.
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+        Self {
+            disk,
+            path,
+            entries: RwLock::new(Loaded::Yes { entries: Vec::new(), written: 0, rewrite: false }),
+        }
+    }
+
+    /// An index without entries, in the place of one that may be there.
+    pub(crate) fn replacing(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         Self {
             disk,
             path,
@@ -148,15 +157,18 @@ impl AbortedIndex {
     /// Writes what the file lacks; not durable yet.
     pub(crate) fn write(&self) -> io::Result<()> {
         let Loaded::Yes { entries, written, rewrite } = &mut *self.entries.write() else { return Ok(()) };
+        let mut bytes = Vec::new();
         if *rewrite && entries.is_empty() {
             durable::remove_if_exists(&*self.disk, &self.path)?;
-        } else if *rewrite || *written < entries.len() {
-            let start = if *rewrite { 0 } else { *written };
-            let mut bytes = Vec::with_capacity((entries.len() - start) * ENTRY_BYTES);
-            entries[start..].iter().for_each(|entry| entry.encode(&mut bytes));
-            let how = if start == 0 { Open::Create } else { Open::Write };
+        } else if *rewrite {
+            // The old file may be durable and relied upon: it is replaced, never overwritten.
+            entries.iter().for_each(|entry| entry.encode(&mut bytes));
+            durable::replace(&*self.disk, &self.path, &bytes)?;
+        } else if *written < entries.len() {
+            entries[*written..].iter().for_each(|entry| entry.encode(&mut bytes));
+            let how = if *written == 0 { Open::Create } else { Open::Write };
             let file = self.disk.open(&self.path, how)?;
-            file.write_all_at(&mut [IoSlice::new(&bytes)], (start * ENTRY_BYTES) as u64)?;
+            file.write_all_at(&mut [IoSlice::new(&bytes)], (*written * ENTRY_BYTES) as u64)?;
         }
         (*written, *rewrite) = (entries.len(), false);
         Ok(())

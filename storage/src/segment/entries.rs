@@ -41,13 +41,28 @@ pub(crate) struct Entries<E> {
     fresh: Vec<E>,
     /// How many of `fresh` the file holds too.
     written: usize,
-    /// The file holds something else than `stored` and `written` say: write it anew.
-    rewrite: bool,
+    file: File,
+}
+
+/// What the file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum File {
+    /// There is none yet.
+    Absent,
+    /// What `stored` and `written` say.
+    Good,
+    /// Something else.
+    Stale,
 }
 
 impl<E: Entry> Entries<E> {
-    /// No entries; a file of that name will be replaced.
-    pub(crate) fn empty(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+    /// No entries; a file that may be there is of no use.
+    pub(crate) fn replacing(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+        Self { file: File::Stale, ..Self::new(disk, path) }
+    }
+
+    /// No entries, and no file.
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         Self {
             disk,
             path,
@@ -56,7 +71,7 @@ impl<E: Entry> Entries<E> {
             last_stored: None,
             fresh: Vec::new(),
             written: 0,
-            rewrite: true,
+            file: File::Absent,
         }
     }
 
@@ -69,7 +84,7 @@ impl<E: Entry> Entries<E> {
             return Ok(None);
         }
         let count = (len / size) as usize;
-        let mut entries = Self { stored: count, rewrite: false, ..Self::empty(disk, path) };
+        let mut entries = Self { stored: count, file: File::Good, ..Self::new(disk, path) };
         if count > 0 {
             let last = entries.read_last()?;
             entries.last_stored = Some(last);
@@ -122,13 +137,15 @@ impl<E: Entry> Entries<E> {
     /// Drops all but the first `len` entries.
     pub(crate) fn truncate(&mut self, len: usize) -> io::Result<()> {
         if let Some(fresh) = len.checked_sub(self.stored) {
-            self.rewrite |= self.written > fresh;
+            if self.written > fresh {
+                self.file = File::Stale;
+            }
             self.fresh.truncate(fresh);
             self.written = self.written.min(fresh);
         } else {
             // A mapped file is never shortened: the entries kept move to memory and go into a new file.
             self.fresh = (0..len).map(|i| self.get(i)).collect::<io::Result<_>>()?;
-            (self.stored, self.written, self.rewrite) = (0, 0, true);
+            (self.stored, self.written, self.file) = (0, 0, File::Stale);
             (self.mapped, self.last_stored) = (OnceLock::new(), None);
         }
         Ok(())
@@ -136,13 +153,22 @@ impl<E: Entry> Entries<E> {
 
     /// Writes what the file lacks. Durable only after [`Self::sync`].
     pub(crate) fn write(&mut self) -> io::Result<()> {
-        if self.rewrite {
-            self.write_anew()?;
-        } else if self.written < self.fresh.len() {
-            let bytes = encode(&self.fresh[self.written..]);
-            let position = ((self.stored + self.written) * E::SIZE) as u64;
-            self.disk.open(&self.path, Open::Write)?.write_all_at(&mut [IoSlice::new(&bytes)], position)?;
+        match self.file {
+            File::Stale => self.write_anew()?,
+            File::Absent => {
+                let bytes = encode(&self.fresh);
+                self.disk.open(&self.path, Open::Create)?.write_all_at(&mut [IoSlice::new(&bytes)], 0)?;
+            }
+            File::Good if self.written < self.fresh.len() => {
+                let bytes = encode(&self.fresh[self.written..]);
+                let position = ((self.stored + self.written) * E::SIZE) as u64;
+                self.disk
+                    .open(&self.path, Open::Write)?
+                    .write_all_at(&mut [IoSlice::new(&bytes)], position)?;
+            }
+            File::Good => {}
         }
+        self.file = File::Good;
         self.written = self.fresh.len();
         Ok(())
     }
@@ -163,15 +189,17 @@ impl<E: Entry> Entries<E> {
         Ok(())
     }
 
+    /// Replaces the file as a whole. It is synced before it takes the name: the old one may have been durable and
+    /// relied upon.
     fn write_anew(&mut self) -> io::Result<()> {
-        let mut bytes =
-            if self.stored > 0 { self.mapped()?[..self.stored * E::SIZE].to_vec() } else { Vec::new() };
+        let mut bytes = match self.stored {
+            0 => Vec::new(),
+            stored => self.mapped()?[..stored * E::SIZE].to_vec(),
+        };
         bytes.extend_from_slice(&encode(&self.fresh));
         let temporary = self.path.with_added_extension("tmp");
-        self.disk.open(&temporary, Open::Create)?.write_all_at(&mut [IoSlice::new(&bytes)], 0)?;
-        self.disk.rename(&temporary, &self.path)?;
-        self.rewrite = false;
-        Ok(())
+        durable::write_synced(&*self.disk, &temporary, &bytes)?;
+        self.disk.rename(&temporary, &self.path)
     }
 
     fn mapped(&self) -> io::Result<&Bytes> {

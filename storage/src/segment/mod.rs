@@ -124,10 +124,19 @@ impl Tail {
             interval_bytes,
             size: 0,
             next_offset: base,
-            offsets: OffsetIndex::empty(disk.clone(), paths.index.clone(), base),
-            times: TimeIndex::empty(disk.clone(), paths.time_index.clone(), base),
+            offsets: OffsetIndex::new(disk.clone(), paths.index.clone(), base),
+            times: TimeIndex::new(disk.clone(), paths.time_index.clone(), base),
             max: None,
             bytes_since_entry: 0,
+        }
+    }
+
+    /// As [`Self::empty`], for a segment whose index files may exist and are of no use.
+    fn rebuilding(disk: &Arc<dyn Disk>, paths: &Paths, base: Offset, interval_bytes: u64) -> Self {
+        Self {
+            offsets: OffsetIndex::replacing(disk.clone(), paths.index.clone(), base),
+            times: TimeIndex::replacing(disk.clone(), paths.time_index.clone(), base),
+            ..Self::empty(disk, paths, base, interval_bytes)
         }
     }
 
@@ -207,7 +216,7 @@ impl Segment {
     ) -> io::Result<Self> {
         let file = disk.open(&paths.log, Open::Create)?;
         let tail = Tail::empty(&disk, &paths, base, limits.index_interval_bytes);
-        let aborted = AbortedIndex::empty(disk.clone(), paths.txn_index.clone());
+        let aborted = AbortedIndex::new(disk.clone(), paths.txn_index.clone());
         let segment = Self::new(disk, paths, base, limits, now, tail, aborted);
         *segment.file.write() = Some(file);
         Ok(segment)
@@ -295,7 +304,7 @@ impl Segment {
         let (tail, mut recovered) = match attempt {
             Some(done) => done,
             None => {
-                let tail = Tail::empty(&disk, &paths, base, limits.index_interval_bytes);
+                let tail = Tail::rebuilding(&disk, &paths, base, limits.index_interval_bytes);
                 Self::scan_tail(&source, tail, file_bytes, trusted)?
             }
         };
@@ -303,7 +312,7 @@ impl Segment {
             Some(aborted) => aborted,
             None => {
                 recovered.lost_aborted = true;
-                AbortedIndex::empty(disk.clone(), paths.txn_index.clone())
+                AbortedIndex::replacing(disk.clone(), paths.txn_index.clone())
             }
         };
         let mut segment = Self::new(disk, paths, base, limits, created, tail, aborted);
@@ -497,9 +506,12 @@ impl Segment {
         self.file()?.write_all_at(parts, position)
     }
 
-    /// Removes what a failed [`Self::write`] may have left. No reader has seen those bytes.
+    /// Removes what a failed [`Self::write`] may have left, for good: a refused batch must not come back after a
+    /// crash. No reader has seen those bytes.
     pub(crate) fn roll_back(&self) -> io::Result<()> {
-        self.file()?.set_len(self.size_bytes())
+        let file = self.file()?;
+        file.set_len(self.size_bytes())?;
+        file.sync()
     }
 
     /// Publishes batches just written, in order.
@@ -744,7 +756,8 @@ impl Segment {
     /// Makes both indexes again from the log: they were found to be wrong.
     fn rebuild_indexes(&self) -> Result<(), ReadError> {
         tracing::warn!(file = %self.paths.index.display(), "index does not fit its log, making it again");
-        let mut rebuilt = Tail::empty(&self.disk, &self.paths, self.base, self.limits.index_interval_bytes);
+        let mut rebuilt =
+            Tail::rebuilding(&self.disk, &self.paths, self.base, self.limits.index_interval_bytes);
         let mut tail = self.tail.write();
         let mut scan = Scan::new(self, 0..tail.size);
         while let Some(found) = scan.next_head().map_err(|error| self.read_error(error))? {

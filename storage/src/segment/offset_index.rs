@@ -70,9 +70,14 @@ pub(crate) struct OffsetIndex {
 }
 
 impl OffsetIndex {
-    /// An index without entries that will replace the file.
-    pub(crate) fn empty(disk: Arc<dyn Disk>, path: PathBuf, base: Offset) -> Self {
-        Self { base, entries: Entries::empty(disk, path) }
+    /// The index of a new segment.
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, base: Offset) -> Self {
+        Self { base, entries: Entries::new(disk, path) }
+    }
+
+    /// An index without entries, in the place of one that may be there.
+    pub(crate) fn replacing(disk: Arc<dyn Disk>, path: PathBuf, base: Offset) -> Self {
+        Self { base, entries: Entries::replacing(disk, path) }
     }
 
     /// The index in the file; `None` if it is missing or plainly damaged.
