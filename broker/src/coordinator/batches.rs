@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use protocol::records::batch::{Batch, BatchBuilder, BatchError};
+use protocol::records::control::{Marker, Outcome};
 use protocol::types::TimestampMs;
 use tracing::warn;
 
@@ -15,9 +16,6 @@ use super::group::records::{GroupRecord, RecordError};
 const BATCH_BYTES: usize = 512 * 1024;
 /// What a compressed batch may grow to when it is read; ours are not compressed, Apache Kafka's may be.
 const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Key of the control record that commits a transaction: version 0, type 1. Any other aborts it.
-const COMMIT_MARKER: [u8; 4] = [0, 0, 0, 1];
-
 /// Records that go to the log together, and the batch they make.
 pub(super) type Encoded = (Bytes, Vec<GroupRecord>);
 
@@ -71,13 +69,17 @@ impl<'a> Replayer<'a> {
         let Self { shard, scratch, records, skipped } = self;
         for record in batch.decompressed(DECOMPRESSED_BYTES_MAX, scratch)? {
             let record = record?;
-            let key = record.key.unwrap_or_default();
             *records += 1;
             if batch.is_control() {
-                shard.replay_end_transaction(batch.producer_id(), key == COMMIT_MARKER);
+                match Marker::parse(&record) {
+                    Some(marker) => {
+                        shard.replay_end_transaction(batch.producer_id(), marker.outcome == Outcome::Commit);
+                    }
+                    None => *skipped += 1,
+                }
                 continue;
             }
-            match GroupRecord::decode(key, record.value) {
+            match GroupRecord::decode(record.key.unwrap_or_default(), record.value) {
                 Ok(Some(group_record)) => shard.replay(record.offset, producer, group_record),
                 Ok(None) => *skipped += 1,
                 Err(error) => {
@@ -87,5 +89,135 @@ impl<'a> Replayer<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::records::Compression;
+    use protocol::types::{Epoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
+
+    use super::*;
+    use crate::coordinator::group::records::{CommittedOffset, OffsetKey};
+    use crate::coordinator::group::requests::FetchOffsetsRequest;
+    use crate::coordinator::group::{GroupConfig, GroupShard};
+
+    const NOW: TimestampMs = TimestampMs(1);
+    const PRODUCER: ProducerId = ProducerId(9);
+
+    fn offset(partition: i32, offset: i64) -> GroupRecord {
+        let key = OffsetKey {
+            group_id: "g".to_owned(),
+            topic: "t".to_owned(),
+            partition: PartitionIndex(partition),
+        };
+        let value = CommittedOffset {
+            offset: Offset(offset),
+            leader_epoch: Epoch::NONE,
+            metadata: "note ".repeat(20),
+            committed_at: NOW,
+            expires_at: None,
+        };
+        GroupRecord::OffsetCommit { key, value: Some(value) }
+    }
+
+    fn transactional(record: &GroupRecord) -> Vec<u8> {
+        let (key, value) = record.encode().unwrap();
+        let mut builder =
+            BatchBuilder::new().producer(PRODUCER, ProducerEpoch(0), Sequence(0)).transactional();
+        builder.append(NOW, Some(&key), value.as_deref(), &[]);
+        builder.build()
+    }
+
+    fn marker(outcome: Outcome) -> Vec<u8> {
+        Marker { outcome, coordinator_epoch: Epoch(0) }.to_batch(PRODUCER, ProducerEpoch(0), NOW)
+    }
+
+    /// Replays `batches` as a log that begins at 0; also how many records were skipped.
+    fn replay(batches: &[Vec<u8>]) -> (GroupShard, u64) {
+        let mut shard = GroupShard::new(GroupConfig::default());
+        let mut replayer = Replayer::new(&mut shard);
+        let mut next = Offset(0);
+        for bytes in batches {
+            let mut bytes = bytes.clone();
+            protocol::records::batch::set_base_offset(&mut bytes, next);
+            let (batch, _) = Batch::parse(&bytes).unwrap();
+            next = batch.next_offset();
+            replayer.replay(batch);
+        }
+        let skipped = replayer.skipped;
+        (shard, skipped)
+    }
+
+    /// Partition, offset (or `None` while it is unstable), in order.
+    fn fetch(shard: &GroupShard) -> Vec<(i32, Option<i64>)> {
+        let request = FetchOffsetsRequest { group_id: "g".to_owned(), topics: None, require_stable: true };
+        let partitions = shard.fetch(&request).topics.into_iter().flat_map(|topic| topic.partitions);
+        let shown = partitions.map(|at| (at.partition.0, at.error.is_ok().then_some(at.offset.0)));
+        shown.collect()
+    }
+
+    #[test]
+    fn a_step_is_one_batch_unless_it_is_large() {
+        let small = encode(vec![offset(0, 1), offset(1, 2)], NOW).unwrap();
+        assert_eq!(small.len(), 1);
+        let large: Vec<_> = (0..5_000).map(|partition| offset(partition, 1)).collect();
+        let batches = encode(large.clone(), NOW).unwrap();
+        assert!(batches.len() > 1 && batches.iter().all(|(batch, _)| batch.len() < BATCH_BYTES + 1_000));
+        let again: Vec<_> = batches.iter().flat_map(|(_, records)| records.clone()).collect();
+        assert_eq!(again, large);
+        let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.to_vec()).collect();
+        assert_eq!(fetch(&replay(&bytes).0).len(), 5_000);
+        assert!(encode(Vec::new(), NOW).unwrap().is_empty());
+    }
+
+    #[test]
+    fn compressed_batches_are_read() {
+        for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+            let (key, value) = offset(0, 5).encode().unwrap();
+            let mut builder = BatchBuilder::new().compression(codec);
+            builder.append(NOW, Some(&key), value.as_deref(), &[]);
+            assert_eq!(fetch(&replay(&[builder.build()]).0), [(0, Some(5))], "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over() {
+        let mut builder = BatchBuilder::new();
+        builder.append(NOW, None, None, &[]);
+        builder.append(NOW, Some(b"\0\x05a KIP-848 member"), Some(b"..."), &[]);
+        builder.append(NOW, Some(b"\0\x01\0\x01g\0\x01t\0\0\0\0"), Some(b"\0\x63"), &[]);
+        let (key, value) = offset(1, 5).encode().unwrap();
+        builder.append(NOW, Some(&key), value.as_deref(), &[]);
+        let mut broken = BatchBuilder::new().compression(Compression::Gzip);
+        broken.append(NOW, Some(&key), value.as_deref(), &[]);
+        let mut broken = broken.build();
+        *broken.last_mut().unwrap() ^= 0xff;
+        let (shard, skipped) = replay(&[builder.build(), broken]);
+        assert_eq!((fetch(&shard), skipped), (vec![(1, Some(5))], 4));
+    }
+
+    #[test]
+    fn offsets_of_a_transaction_count_from_its_commit_on() {
+        let plain = |record| encode(vec![record], NOW).unwrap()[0].0.to_vec();
+        let begun = [plain(offset(0, 1)), transactional(&offset(0, 2)), transactional(&offset(1, 3))];
+        assert_eq!(fetch(&replay(&begun).0), [(0, None)]);
+        let ended = |outcome| [&begun[..], &[marker(outcome)]].concat();
+        assert_eq!(fetch(&replay(&ended(Outcome::Commit)).0), [(0, Some(2)), (1, Some(3))]);
+        assert_eq!(fetch(&replay(&ended(Outcome::Abort)).0), [(0, Some(1))]);
+        // A commit of a later record stays, whenever the transaction ends.
+        let overtaken = [&begun[..], &[plain(offset(0, 9)), marker(Outcome::Commit)]].concat();
+        assert_eq!(fetch(&replay(&overtaken).0), [(0, Some(9)), (1, Some(3))]);
+        // A marker ends the transaction: what comes after belongs to the next.
+        let next =
+            [&ended(Outcome::Abort)[..], &[transactional(&offset(1, 7)), marker(Outcome::Commit)]].concat();
+        assert_eq!(fetch(&replay(&next).0), [(0, Some(1)), (1, Some(7))]);
+    }
+
+    #[test]
+    fn a_group_that_only_an_aborted_transaction_knew_is_forgotten() {
+        let batches = [transactional(&offset(0, 2)), marker(Outcome::Abort)];
+        assert!(replay(&batches).0.group_ids().is_empty());
+        assert_eq!(replay(&batches[..1]).0.group_ids(), ["g"]);
     }
 }

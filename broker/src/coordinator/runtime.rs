@@ -425,7 +425,10 @@ impl Live {
     /// Hands answers to those who wait; all of them failed if `error` says so.
     fn hand_out(&mut self, answers: Vec<(Ticket, Answer)>, error: Option<ErrorCode>) {
         for (ticket, answer) in answers {
-            let answer = error.map_or_else(|| answer.clone(), |error| answer.clone().failed(error));
+            let answer = match error {
+                Some(error) => answer.failed(error),
+                None => answer,
+            };
             if let Some(sender) = self.parked.remove(&ticket) {
                 // Nobody there any more: the client has gone.
                 let _ = sender.send(Settled { answer, end: self.end });

@@ -39,7 +39,6 @@ pub mod requests;
 mod scripts;
 mod shard;
 mod state;
-mod subscription;
 
 use records::GroupRecord;
 use requests::{JoinResponse, SyncResponse};

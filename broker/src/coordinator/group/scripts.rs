@@ -4,6 +4,7 @@
 //! written `client.n`, the nth id that was made. Answers begin with their ticket, the nth request that may
 //! be parked, and come under the command that caused them; `+` is a record, `=` a group at a block's end.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Block, Command, Context};
 use protocol::ErrorCode;
+use protocol::consumer::ConsumerProtocolSubscription;
 use protocol::types::{Epoch, Offset, PartitionIndex};
 
 use super::harness::{EPOCH, Harness};
@@ -56,14 +58,9 @@ fn text(bytes: &[u8]) -> &str {
 
 /// A consumer's subscription to `topics`.
 fn subscription(topics: &str) -> Bytes {
-    let topics: Vec<&str> = topics.split('/').collect();
-    let mut bytes = vec![0, 0];
-    bytes.extend((topics.len() as i32).to_be_bytes());
-    for topic in topics {
-        bytes.extend((topic.len() as i16).to_be_bytes());
-        bytes.extend(topic.as_bytes());
-    }
-    bytes.into()
+    let topics = topics.split('/').map(Cow::Borrowed).collect();
+    let subscription = ConsumerProtocolSubscription { topics, ..ConsumerProtocolSubscription::default() };
+    protocol::consumer::encode(&subscription, protocol::consumer::VERSION_MAX).unwrap()
 }
 
 fn seconds(args: &mut ArgumentConsumer<'_>, key: &str, otherwise: i32) -> Result<i32, Box<dyn Error>> {

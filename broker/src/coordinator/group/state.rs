@@ -45,19 +45,21 @@
 //! Source: `ClassicGroup.java`, `ClassicGroupState.java` and `GroupMetadataManager.java` of Apache Kafka 4;
 //! KIP-62, KIP-345, KIP-394, KIP-814.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
+use protocol::codec::{Decode, Reader};
+use protocol::consumer::ConsumerProtocolSubscription;
 use protocol::types::TimestampMs;
 use tracing::info;
 
 use super::member::Member;
 use super::records::GroupMetadata;
 use super::requests::{DescribedGroup, DescribedMember, JoinProtocol, JoinRequest};
-use super::subscription::subscribed_topics;
 
 /// The protocol type of ordinary consumers.
 pub(super) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
@@ -582,5 +584,34 @@ impl ClassicGroup {
         );
         let empty = self.state == GroupState::Empty;
         assert!(!empty || self.members.is_empty(), "{id}: empty with members");
+    }
+}
+
+/// The topics of a consumer's metadata, or `None` if it is no subscription.
+fn subscribed_topics(metadata: &[u8]) -> Option<Vec<String>> {
+    let (_version, rest) = metadata.split_first_chunk::<2>()?;
+    // Version 0 begins all others, and is all that some clients send whatever version they claim.
+    let subscription = ConsumerProtocolSubscription::decode(&mut Reader::new(rest), 0).ok()?;
+    Some(subscription.topics.into_iter().map(Cow::into_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_read_whatever_follows() {
+        let two = b"\0\x03\0\0\0\x02\0\x01a\0\x03bcd\xff\xff\xff\xff and what version 3 adds";
+        assert_eq!(subscribed_topics(two), Some(vec!["a".to_owned(), "bcd".to_owned()]));
+        assert_eq!(subscribed_topics(b"\0\0\0\0\0\0\xff\xff\xff\xff"), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_subscription_says_nothing() {
+        let cases: [&[u8]; 5] =
+            [b"", b"\0", b"\0\0\0\0\0\x01", b"\0\0\x7f\xff\xff\xff\0\x01a", b"\0\0\0\0\0\x01\xff\xffa"];
+        for bytes in cases {
+            assert_eq!(subscribed_topics(bytes), None, "{bytes:?}");
+        }
     }
 }
