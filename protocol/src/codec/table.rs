@@ -75,6 +75,7 @@ macro_rules! api {
 macro_rules! versioned {
     ([$($versions:tt)+] $message:ty) => {
         const _: () = {
+            #[allow(clippy::extra_unused_lifetimes, reason = "not every message borrows")]
             const fn check<'a>() {
                 $crate::codec::Schema::of::<$message>().check(
                     $crate::codec::table::versions!($($versions)+),
@@ -301,10 +302,10 @@ macro_rules! spec {
 pub(crate) use {api, flexible_from, spec, table, versioned, versions};
 
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "tables are public")]
 mod tests {
     use std::borrow::Cow;
 
-    use super::{table, versioned};
     use crate::codec::{Decode, DecodeError, Encode, EncodeError, Reader, Writer};
 
     table! {
