@@ -98,7 +98,7 @@ mod tests {
     use protocol::types::{Epoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
 
     use super::*;
-    use crate::coordinator::group::records::{CommittedOffset, OffsetKey};
+    use crate::coordinator::group::records::{CommittedOffset, GroupMetadata, MemberMetadata, OffsetKey};
     use crate::coordinator::group::requests::FetchOffsetsRequest;
     use crate::coordinator::group::{GroupConfig, GroupShard};
 
@@ -219,5 +219,74 @@ mod tests {
         let batches = [transactional(&offset(0, 2)), marker(Outcome::Abort)];
         assert!(replay(&batches).0.group_ids().is_empty());
         assert_eq!(replay(&batches[..1]).0.group_ids(), ["g"]);
+    }
+
+    /// Apache Kafka's own tool prints each of our records, tombstones too.
+    ///
+    /// Runs only where `KAFKA_LIBS` names a directory with the jars of `org.apache.kafka:kafka_2.13` and
+    /// `kafka-tools`, and `java` is 17 or newer.
+    #[test]
+    fn kafka_dumps_what_we_write() {
+        let Some(libs) = std::env::var_os("KAFKA_LIBS") else {
+            eprintln!("SKIPPED: KAFKA_LIBS is not set, so Apache Kafka's dump tool was not asked");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("__consumer_offsets-0/00000000000000000000.log");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, &encode(every_record(), NOW).unwrap()[0].0).unwrap();
+        let dumped = std::process::Command::new("java")
+            .args(["-Xmx256m", "-cp", &format!("{}/*", libs.display()), "kafka.tools.DumpLogSegments"])
+            .args(["--offsets-decoder", "--files", file.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&dumped.stdout);
+        let expected = [
+            // OffsetCommitKey, OffsetCommitValue
+            r#""group":"g","topic":"t","partition":0"#,
+            r#""offset":7,"leaderEpoch":-1,"metadata":"note "#,
+            r#""commitTimestamp":1,"expireTimestamp":99"#,
+            // GroupMetadataKey, GroupMetadataValue
+            r#"{"type":"2","data":{"group":"g"}}"#,
+            r#""protocolType":"consumer","generation":3,"protocol":"range","leader":"m","currentStateTimestamp":1"#,
+            r#""memberId":"m","groupInstanceId":"i","clientId":"c","clientHost":"/127.0.0.1""#,
+            r#""rebalanceTimeout":60000,"sessionTimeout":10000"#,
+            "payload: <DELETE>",
+        ];
+        for expected in expected {
+            assert!(said.contains(expected), "{expected} is not in:\n{said}");
+        }
+    }
+
+    fn every_record() -> Vec<GroupRecord> {
+        let member = MemberMetadata {
+            member_id: "m".to_owned(),
+            group_instance_id: Some("i".to_owned()),
+            client_id: "c".to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            rebalance_timeout_ms: 60_000,
+            session_timeout_ms: 10_000,
+            subscription: Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff"),
+            assignment: Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\xff\xff\xff\xff"),
+        };
+        let group = GroupMetadata {
+            protocol_type: "consumer".to_owned(),
+            generation: 3,
+            protocol: Some("range".to_owned()),
+            leader: Some("m".to_owned()),
+            state_since: Some(NOW),
+            members: vec![member],
+        };
+        let empty = GroupMetadata { protocol: None, leader: None, members: Vec::new(), ..group.clone() };
+        let metadata = |value| GroupRecord::GroupMetadata { group_id: "g".to_owned(), value };
+        let mut expiring = offset(0, 7);
+        let mut forgotten = offset(0, 7);
+        if let (GroupRecord::OffsetCommit { value: a, .. }, GroupRecord::OffsetCommit { value: b, .. }) =
+            (&mut expiring, &mut forgotten)
+        {
+            a.as_mut().unwrap().expires_at = Some(TimestampMs(99));
+            *b = None;
+        }
+        vec![offset(0, 7), expiring, metadata(Some(group)), metadata(Some(empty)), forgotten, metadata(None)]
     }
 }
