@@ -214,7 +214,7 @@ pub fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8
 }
 
 /// Records of long ago would be removed by retention.
-fn now() -> TimestampMs {
+pub fn now() -> TimestampMs {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock set after 1970");
     TimestampMs(i64::try_from(since_epoch.as_millis()).expect("a clock set before the year 292 million"))
 }
