@@ -186,7 +186,7 @@ macro_rules! keys {
     (@or $absent:expr, $given:expr) => { $given };
     (
         $(#[$about:meta])*
-        struct $Name:ident, table $TABLE:ident, read_only $read_only:literal, keeps $rest:ident: $Rest:ty;
+        $visibility:vis struct $Name:ident, table $TABLE:ident, read_only $read_only:literal, keeps $rest:ident: $Rest:ty;
         $(
             $(#[doc = $doc:literal])+
             $field:ident: $Type:ty =
@@ -213,7 +213,7 @@ macro_rules! keys {
 
         $(#[$about])*
         #[derive(Clone, Debug)]
-        pub struct $Name {
+        $visibility struct $Name {
             $(
                 #[doc = concat!("`", $name, "`:", $($doc),+)]
                 pub $field: $Type,

@@ -18,7 +18,7 @@ const DIRECTORY: Form = Form::Other(ConfigType::String, "one directory");
 
 keys! {
     /// The broker's settings, checked. Made by [`ServerConfig::load`].
-    struct ServerConfig, table ROWS, read_only true, keeps kept: Kept;
+    pub struct ServerConfig, table ROWS, read_only true, keeps kept: Kept;
 
     /// Where Kafka clients connect. `localhost` listens on the loopback of IPv4 and IPv6, an empty host on
     /// every interface; port 0 takes a free port.

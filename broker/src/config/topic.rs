@@ -20,7 +20,7 @@ pub(super) const COMPRESSIONS: &[&str] = &["uncompressed", "zstd", "lz4", "snapp
 
 keys! {
     /// The settings in force for one topic, checked. Made by [`TopicConfig::effective`].
-    struct TopicConfig, table TOPIC_KEYS, read_only false, keeps kept: Kept;
+    pub struct TopicConfig, table TOPIC_KEYS, read_only false, keeps kept: Kept;
 
     /// What happens to old records: `delete` by age and size, `compact` to the last of each key, or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", None, Form::SomeOf(&["compact", "delete"]), Medium,
