@@ -257,6 +257,8 @@ impl GroupCoordinator {
     }
 
     /// A topic was deleted: forgets every group's offsets in it.
+    ///
+    /// Appends, so the caller must hold no lock that [`CoordinatorLog::append`] takes.
     pub fn topic_deleted(&self, topic: &str) {
         let which = |shard: &GroupShard| shard.groups_reading(topic);
         self.each_group(which, |shard, group_id, _| shard.topic_deleted(group_id, topic));

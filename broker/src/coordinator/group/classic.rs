@@ -5,8 +5,10 @@
 //! group, and answers, to the request itself or to requests that were parked. The answers hold only if the
 //! record could be appended; [`ClassicGroup::append_failed`] is the other way out.
 //!
-//! Left out: nothing of KIP-62, KIP-345, KIP-394 and KIP-814. A JoinGroup that a client sends again while
-//! its first is parked answers the first with REBALANCE_IN_PROGRESS (Apache Kafka never answers it).
+//! Left out: nothing of KIP-62, KIP-345, KIP-394 and KIP-814. Other than in Apache Kafka, a new group is not
+//! in the log before its first assignment, so that the first JoinGroup does not wait for the disk; and a
+//! JoinGroup or SyncGroup that a client sends again while its first is parked answers the first with
+//! REBALANCE_IN_PROGRESS, since the connection behind it waits for some answer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -33,6 +35,9 @@ const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Ids that one group has given out and nobody has come back with; more are GROUP_MAX_SIZE_REACHED.
 /// Each lasts a session timeout, so a client that asks in a loop meets this bound and not our memory.
 const PENDING_MEMBERS_MAX: usize = 10_000;
+/// How long a rebalance to which nobody came waits at least, whatever timeout its static members chose:
+/// without it a timeout of 0 would be due again at once, for ever.
+const REJOIN_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// When to try again to record that a group is empty.
 const EMPTY_RETRY: Duration = Duration::from_secs(1);
 
@@ -369,7 +374,8 @@ impl ClassicGroup {
         }
         if !self.elect_joined_leader() {
             warn!(group = self.id, "no member has rejoined, waiting on");
-            self.join_timer = Some(JoinTimer::Rejoin { at: cx.now.monotonic + self.rebalance_timeout() });
+            let patience = self.rebalance_timeout().max(REJOIN_TIMEOUT_MIN);
+            self.join_timer = Some(JoinTimer::Rejoin { at: cx.now.monotonic + patience });
             return;
         }
         self.begin_generation(cx.now.wall);

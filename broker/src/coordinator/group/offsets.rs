@@ -55,6 +55,10 @@ impl ByTopic {
         }
     }
 
+    fn count(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+
     fn iter(&self) -> impl Iterator<Item = (&str, PartitionIndex, &Stored)> {
         self.0.iter().flat_map(|(topic, partitions)| {
             partitions.iter().map(move |(&partition, stored)| (topic.as_str(), partition, stored))
@@ -87,9 +91,10 @@ impl Offsets {
         self.committed.contains_key(group_id) || self.pending.contains_key(group_id)
     }
 
-    /// How many offsets the group has, those of open transactions included.
-    pub(super) fn count(&self, group_id: &str) -> usize {
-        self.forget_group(group_id).len()
+    /// Whether the group has nothing once `forgotten` of its committed offsets are gone.
+    pub(super) fn is_last(&self, group_id: &str, forgotten: usize) -> bool {
+        let committed = self.committed.get(group_id).map_or(0, ByTopic::count);
+        committed == forgotten && !self.pending.contains_key(group_id)
     }
 
     /// Takes over a record at `position` of the log, of a transaction of `producer` or of none.

@@ -304,9 +304,8 @@ impl GroupShard {
 
     fn sweep_group(&self, group: &ClassicGroup, now: Now) -> Step {
         let mut records = self.offsets.forget_expired(group, self.config.offsets_retention, now.wall);
-        let left = self.offsets.count(&group.id) - records.len();
-        if left == 0 && group.state() == GroupState::Empty && group.is_persisted() && group.pending.is_empty()
-        {
+        let unused = group.state() == GroupState::Empty && group.is_persisted() && group.pending.is_empty();
+        if unused && self.offsets.is_last(&group.id, records.len()) {
             info!(group = group.id, offsets = records.len(), "forgetting an empty group");
             records.push(GroupRecord::GroupMetadata { group_id: group.id.clone(), value: None });
         }
