@@ -68,6 +68,7 @@
 //! ```
 
 mod checkpoint;
+mod compaction;
 mod config;
 pub mod env;
 mod epochs;

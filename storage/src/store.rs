@@ -67,8 +67,12 @@ pub struct Store {
 pub struct MaintenanceReport {
     /// Segments that retention removed.
     pub segments_removed: usize,
-    /// Their bytes.
+    /// Their bytes, and those that compaction saved.
     pub bytes_removed: u64,
+    /// Logs that were compacted.
+    pub logs_compacted: usize,
+    /// Bytes that compaction read.
+    pub bytes_compacted: u64,
     /// Logs that failed meanwhile.
     pub failed: Vec<(Arc<str>, PartitionIndex)>,
 }
@@ -308,7 +312,28 @@ impl Store {
                 Err(LogFailed { .. }) => report.failed.push((log.topic().clone(), log.partition())),
             }
         }
+        self.compact(now, &mut report);
         report
+    }
+
+    /// Compacts the logs that are due, dirtiest first.
+    fn compact(&self, now: TimestampMs, report: &mut MaintenanceReport) {
+        let due = |log: Arc<PartitionLog>| {
+            let cleanable = log.cleanable(now).filter(|cleanable| cleanable.due)?;
+            Some((log, cleanable))
+        };
+        let mut due: Vec<_> = self.logs().into_iter().filter_map(due).collect();
+        due.sort_by(|(_, a), (_, b)| b.dirty_ratio.total_cmp(&a.dirty_ratio));
+        for (log, cleanable) in due {
+            match log.compact(&cleanable, self.config.compaction_memory_bytes, now) {
+                Ok(done) => {
+                    report.logs_compacted += 1;
+                    report.bytes_compacted += done.bytes_before;
+                    report.bytes_removed += done.bytes_before.saturating_sub(done.bytes_after);
+                }
+                Err(LogFailed { .. }) => report.failed.push((log.topic().clone(), log.partition())),
+            }
+        }
     }
 
     /// Removes the directories of deleted logs whose time has come.

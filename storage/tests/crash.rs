@@ -238,7 +238,7 @@ fn run(seed: u64) {
 }
 
 fn seeds() -> u64 {
-    std::env::var("CRASH_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
+    std::env::var("CRASH_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(150)
 }
 
 #[test]

@@ -41,24 +41,44 @@ fn write_log(log: &PartitionLog) {
 fn dump(libs: &str, mode: &str, files: &[PathBuf]) -> String {
     let list = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(",");
     let output = Command::new("java")
-        .args(["-Xmx256m", "-cp", &format!("{libs}/*"), "kafka.tools.DumpLogSegments", mode, "--files", &list])
+        .args([
+            "-Xmx256m",
+            "-cp",
+            &format!("{libs}/*"),
+            "kafka.tools.DumpLogSegments",
+            mode,
+            "--files",
+            &list,
+        ])
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{mode}: {text}");
     text
 }
 
 fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> =
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(suffix)).collect();
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(suffix))
+        .collect();
     files.sort();
     files
 }
 
 /// What the tool says when something is wrong.
 fn assert_sound(text: &str) {
-    for complaint in ["Mismatches", "Non-consecutive", "not found", "is not valid", "corrupt", "Exception", "isvalid: false"] {
+    for complaint in [
+        "Mismatches",
+        "Non-consecutive",
+        "not found",
+        "is not valid",
+        "corrupt",
+        "Exception",
+        "isvalid: false",
+    ] {
         assert!(!text.contains(complaint), "{complaint}: {text}");
     }
 }

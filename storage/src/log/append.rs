@@ -12,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use protocol::records::batch::{Batch, Batches, HEADER_SIZE};
+use protocol::records::control::{Marker, Outcome};
 use protocol::types::{Epoch, Offset, ProducerId, TimestampMs};
 
 use super::{Marks, PartitionLog, segment_limits, validate};
@@ -196,15 +197,11 @@ pub(super) fn producer_batch(batch: &Batch<'_>, head: &Head) -> ProducerBatch {
 
 /// The end of a transaction that a control batch holds; `None` if it is another kind, or compaction removed it.
 fn end_marker(batch: &Batch<'_>) -> Option<EndMarker> {
-    let record = batch.records().next()?.ok()?;
-    let kind = record.key?.get(2..4)?;
-    let commit = match i16::from_be_bytes(kind.try_into().ok()?) {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
-    let coordinator_epoch = i32::from_be_bytes(record.value?.get(2..6)?.try_into().ok()?);
-    Some(EndMarker { commit, coordinator_epoch })
+    let marker = Marker::parse(&batch.records().next()?.ok()?)?;
+    Some(EndMarker {
+        commit: marker.outcome == Outcome::Commit,
+        coordinator_epoch: marker.coordinator_epoch.0,
+    })
 }
 
 impl PartitionLog {
@@ -293,7 +290,12 @@ impl PartitionLog {
             (Some(first), Some(youngest)) if first.0 >= 0 => youngest.0.saturating_sub(first.0),
             _ => now.0.saturating_sub(active.created().0),
         };
-        waited_ms > config.segment_ms.saturating_sub(appender.roll_jitter_ms)
+        let limit_ms = match config.cleanup_policy.compact {
+            // Only sealed segments are compacted.
+            true => config.segment_ms.min(config.max_compaction_lag_ms),
+            false => config.segment_ms,
+        };
+        waited_ms > limit_ms.saturating_sub(appender.roll_jitter_ms)
     }
 
     /// Seals the active segment and begins a new one at `base`.
@@ -306,7 +308,6 @@ impl PartitionLog {
     ) -> io::Result<Arc<Segment>> {
         let old = self.active();
         let old_file = old.file()?;
-        old.aborted().write()?;
         old.seal()?;
         self.write_snapshot(appender)?;
         let paths = Paths::new(&self.dir, base, "");

@@ -51,6 +51,7 @@ impl PartitionLog {
 
     /// One round of upkeep: retention, due removals, silent producers, idle maps.
     pub(crate) fn maintain(&self, now: TimestampMs) -> Result<Maintained, LogFailed> {
+        let _alone = self.upkeep.lock();
         self.empty_trash(now);
         self.appender.lock().producers.expire(now, self.producer_expiration_ms);
         let segments = self.segments();
@@ -155,8 +156,7 @@ impl PartitionLog {
         let _no_append_is_running = self.appender.lock();
         self.failure()?;
         let active = self.active();
-        let written = active.aborted().write().and_then(|()| active.write_final_indexes());
-        written.map_err(|error| self.fail(&active.paths().index, &error))?;
+        active.write_final_indexes().map_err(|error| self.fail(&active.paths().index, &error))?;
         drop(_no_append_is_running);
         self.flush_all()?;
         Ok(())

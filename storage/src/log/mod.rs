@@ -20,6 +20,7 @@
 //! - After a failed write that could not be undone, or any failed sync, nothing is written or synced again.
 
 mod append;
+mod compact;
 mod maintain;
 mod marks;
 mod open;
@@ -70,6 +71,10 @@ pub struct PartitionLog {
     recovery_point: AtomicI64,
     /// Everything before this has been compacted.
     compacted: AtomicI64,
+    /// Compaction met damage: it stays away until the log is reopened.
+    uncleanable: AtomicBool,
+    /// Held by whoever removes or replaces segments.
+    upkeep: Mutex<()>,
     failed: OnceLock<LogFailed>,
     closed: AtomicBool,
     trash: Mutex<Vec<maintain::Trash>>,

@@ -399,6 +399,8 @@ impl Opening {
             synced: AtomicI64::new(recovery_point.0),
             recovery_point: AtomicI64::new(recovery_point.0),
             compacted: AtomicI64::new(self.open.compacted.0),
+            uncleanable: AtomicBool::new(false),
+            upkeep: Mutex::new(()),
             failed: OnceLock::new(),
             closed: AtomicBool::new(false),
             trash: Mutex::new(Vec::new()),

@@ -184,7 +184,7 @@ impl AbortedIndex {
 
     /// Reads the file if that is still to do. Damaged entries and all behind them are dropped: readers then get
     /// records of an aborted transaction with the damage reported, which is the lesser evil to no records.
-    fn load(&self) -> io::Result<()> {
+    pub(super) fn load(&self) -> io::Result<()> {
         if matches!(&*self.entries.read(), Loaded::Yes { .. }) {
             return Ok(());
         }

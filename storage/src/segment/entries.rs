@@ -202,6 +202,14 @@ impl<E: Entry> Entries<E> {
         self.disk.rename(&temporary, &self.path)
     }
 
+    /// Maps the stored entries, if that is still to do.
+    pub(super) fn preload(&self) -> io::Result<()> {
+        if self.stored > 0 {
+            self.mapped()?;
+        }
+        Ok(())
+    }
+
     fn mapped(&self) -> io::Result<&Bytes> {
         if let Some(mapped) = self.mapped.get() {
             return Ok(mapped);

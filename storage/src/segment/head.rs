@@ -75,6 +75,17 @@ fn field<const N: usize>(header: &[u8; HEADER_SIZE], position: usize) -> [u8; N]
     *header[position..].first_chunk().expect("all fields lie inside the header")
 }
 
+/// Gives a whole batch the last offset (less its base) and, if given, the largest timestamp of the one that it
+/// replaces.
+pub(crate) fn set_end(batch: &mut [u8], last_offset_delta: i32, max_timestamp: Option<TimestampMs>) {
+    batch[LAST_OFFSET_DELTA..LAST_OFFSET_DELTA + 4].copy_from_slice(&last_offset_delta.to_be_bytes());
+    if let Some(max_timestamp) = max_timestamp {
+        batch[MAX_TIMESTAMP..MAX_TIMESTAMP + 8].copy_from_slice(&max_timestamp.0.to_be_bytes());
+    }
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES..]);
+    batch[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+}
+
 /// A copy of a batch's header, to be written in the place of the original.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PatchedHeader(pub(crate) [u8; HEADER_SIZE]);

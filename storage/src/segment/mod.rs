@@ -166,6 +166,11 @@ impl Tail {
         }
     }
 
+    fn preload(&self) -> io::Result<()> {
+        self.offsets.entries.preload()?;
+        self.times.entries.preload()
+    }
+
     /// Whether both indexes have room for `bytes` more of log that end at `last_offset`.
     fn has_room(&self, bytes: u64, last_offset: Offset, index_bytes: u64) -> bool {
         let entries = (self.bytes_since_entry + bytes) / (self.interval_bytes + 1);
@@ -527,11 +532,12 @@ impl Segment {
         file.sync()
     }
 
-    /// Writes the index entries made so far to their files; not durable yet.
+    /// Writes the entries of all three indexes made so far to their files; not durable yet.
     pub(crate) fn write_indexes(&self) -> io::Result<()> {
         let mut tail = self.tail.write();
         tail.offsets.entries.write()?;
-        tail.times.entries.write()
+        tail.times.entries.write()?;
+        self.aborted.write()
     }
 
     /// Makes the index files durable (not their names).
@@ -552,6 +558,7 @@ impl Segment {
         tail.max = None;
         tail.offsets.entries.seal()?;
         tail.times.entries.seal()?;
+        self.aborted.write()?;
         self.sealed.store(true, Ordering::Release);
         *self.file.write() = None;
         *self.map.write() = None;
@@ -574,9 +581,18 @@ impl Segment {
         self.write_indexes()
     }
 
+    /// Opens everything a reader may still need, since other files are about to take this segment's names.
+    pub(crate) fn preload(&self) -> io::Result<()> {
+        if self.size_bytes() > 0 {
+            self.map(self.size_bytes())?;
+        }
+        self.tail.read().preload()?;
+        self.aborted.load()
+    }
+
     /// Gives back the map unless it was used since the last call.
     pub(crate) fn release_idle_map(&self) {
-        if !self.map_used.swap(false, Ordering::Relaxed) {
+        if !self.map_used.swap(false, Ordering::Relaxed) && !self.is_removed() {
             *self.map.write() = None;
         }
     }
@@ -795,6 +811,10 @@ impl Segment {
             false => self.limits.bytes.max(end),
         };
         let map = self.disk.open(&self.paths.log, Open::Read)?.map(capacity)?;
+        if self.is_removed() {
+            // The name may be another segment's by now. The caller starts over with the list as it is now.
+            return Err(io::ErrorKind::NotFound.into());
+        }
         *self.map.write() = Some(map.clone());
         Ok(map)
     }
@@ -809,7 +829,11 @@ impl Source for Segment {
             Ok(map) => map.bytes(range),
             // A process may have only so many maps (`vm.max_map_count`): the rest is read the slow way.
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                Copied(self.disk.open(&self.paths.log, Open::Read)?).bytes(range)
+                let file = self.disk.open(&self.paths.log, Open::Read)?;
+                if self.is_removed() {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                Copied(file).bytes(range)
             }
             Err(error) => Err(error),
         }
