@@ -35,7 +35,8 @@ use error::ApiError;
 
 pub(crate) use events::{AppendFailed, Appending, EventLog, Landed, NewEvent};
 pub(crate) use recommend::Recommendations;
-pub(crate) use server::{HttpBindError, HttpServer};
+pub use server::HttpBindError;
+pub(crate) use server::HttpServer;
 
 /// What HTTP needs of the rest of the broker.
 pub(crate) struct Parts {

@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (http.listen): {source}")]
-pub(crate) struct HttpBindError {
+pub struct HttpBindError {
     address: String,
     source: io::Error,
 }

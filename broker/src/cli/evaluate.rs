@@ -1,0 +1,96 @@
+//! `kindred evaluate`: accuracy on a CSV of events, with the very code that serves.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use recommender::Config;
+use recommender::evaluation::{Log, Options, Protocol, csv, run as evaluate};
+
+use super::Failure;
+
+#[derive(Args, Debug)]
+pub(super) struct EvaluateArgs {
+    /// Events: a CSV whose first line names the columns user_id,item_id,ts[,action,value,session_id].
+    #[arg(long, value_name = "FILE", required_unless_present = "train", conflicts_with = "train")]
+    events: Option<PathBuf>,
+    /// Events to learn first, for a fixed split.
+    #[arg(long, value_name = "FILE", requires = "test")]
+    train: Option<PathBuf>,
+    /// Events to ask for after the training events.
+    #[arg(long, value_name = "FILE", requires = "train")]
+    test: Option<PathBuf>,
+    /// prequential, split, leave-last-out or next-item.
+    #[arg(long, default_value = "prequential", value_parser = protocol)]
+    protocol: Protocol,
+    /// Models to compare; `fused` is the one that serves, `all` stands for every one.
+    #[arg(long, default_value = "fused", value_delimiter = ',')]
+    models: Vec<String>,
+    /// Lengths of list.
+    #[arg(long, default_value = "10,20", value_delimiter = ',')]
+    at: Vec<usize>,
+    /// Whether items may come again: `skip` leaves out what the user has seen.
+    #[arg(long, default_value = "skip", value_parser = ["allow", "skip"])]
+    repeats: String,
+    /// Ask for events that share user and time one by one, each learnt before the next.
+    #[arg(long)]
+    ungrouped: bool,
+    /// The share of events that is learnt first, for `split` without --train and --test.
+    #[arg(long, default_value_t = 0.8, value_name = "SHARE")]
+    train_share: f64,
+    /// A setting of the recommender; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::from_name(name)
+        .ok_or_else(|| "expected prequential, split, leave-last-out or next-item".to_owned())
+}
+
+pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
+    let config = config(&args.set)?;
+    let first = args.events.as_ref().or(args.train.as_ref()).ok_or_else(|| Failure::usage("no --events"))?;
+    let log = read(first)?;
+    let test = args.test.as_deref().map(read).transpose()?;
+    let report = evaluate(&options(args), config, &log, test.as_ref()).map_err(Failure::usage)?;
+    match args.json {
+        true => println!("{}", report.to_json()),
+        false => println!("{}", report.to_markdown()),
+    }
+    Ok(())
+}
+
+fn options(args: &EvaluateArgs) -> Options {
+    let all =
+        || std::iter::once("fused").chain(recommender::Recommender::models()).map(str::to_owned).collect();
+    Options {
+        protocol: args.protocol,
+        models: if args.models == ["all"] { all() } else { args.models.clone() },
+        at: args.at.clone(),
+        repeats: args.repeats == "allow",
+        ungrouped: args.ungrouped,
+        train_share: args.train_share,
+    }
+}
+
+fn config(settings: &[String]) -> Result<Config, Failure> {
+    let mut config = Config::default();
+    for setting in settings {
+        let (key, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("bad argument `--set {setting}`: expected KEY=VALUE")))?;
+        config.set(key, value).map_err(Failure::usage)?;
+    }
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<Log, Failure> {
+    let file = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let input = File::open(path).map_err(|error| file(&error))?;
+    csv::read(BufReader::new(input)).map_err(|error| file(&error))
+}

@@ -1,0 +1,60 @@
+//! `kindred serve`: start, say where, wait for a signal, stop.
+
+use std::io::IsTerminal;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, ServerArgs};
+use crate::{Broker, Handle};
+
+pub(super) fn run(args: &ServerArgs) -> Result<(), Failure> {
+    let config = args.load()?;
+    log_to_stderr("info");
+    runtime()?.block_on(async {
+        let handle = Broker::start(config).await.map_err(Failure::usage)?;
+        announce(&handle);
+        until_signalled().await?;
+        handle.stop().await.map_err(Failure::runtime)
+    })
+}
+
+/// One worker per core: handlers never block but on the page cache.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("kindred-worker")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::runtime(format!("the runtime does not start: {error}")))
+}
+
+/// Logs at `RUST_LOG` (a `tracing` filter, or `default` if it is unset) to standard error.
+pub(super) fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // A second start in one process (a test) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+}
+
+/// The line that programs wait for before they connect.
+pub(super) fn announce(handle: &Handle) {
+    let http = handle.http_address().map(|address| format!(" http={address}")).unwrap_or_default();
+    eprintln!("kindred ready kafka={}{http}", handle.kafka_address());
+}
+
+/// Completes at SIGTERM or SIGINT.
+pub(super) async fn until_signalled() -> Result<(), Failure> {
+    let failed = |error| Failure::runtime(format!("signals cannot be watched: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(signal = name, "stopping");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `__consumer_offsets` for the group coordinator: a compacted topic like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::records::{Batch, Batches};
+use protocol::types::{Offset, PartitionIndex};
+use storage::{AppendError, AppendOptions, Env};
+
+use crate::catalog::{Catalog, NewTopic, Topic};
+use crate::config::ServerConfig;
+use crate::coordinator::{BoxFuture, CoordinatorLog, CoordinatorLogError};
+use crate::partitions::{Partition, Syncer};
+
+/// The topic, by Kafka's name.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Read at once at start-up.
+const READ_BYTES: usize = 4 << 20;
+/// How long an answer may wait for its sync before the client is told to try again.
+const SYNC_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The coordinator's topic. It is made at the first write, so that a broker nobody uses for groups
+/// has no such directory.
+pub(crate) struct OffsetsTopic {
+    catalog: Arc<Catalog>,
+    syncer: Syncer,
+    env: Env,
+    config: Arc<ServerConfig>,
+}
+
+impl OffsetsTopic {
+    /// The topic, by the `offsets.topic.…` settings if it has to be made. With `log.acks.all.sync` an
+    /// answered commit survives power loss, as a record acknowledged with acks=all does.
+    pub(crate) fn new(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
+        Self { catalog, syncer, env, config }
+    }
+
+    /// How many partitions it has, or will have.
+    pub(crate) fn partition_count(&self) -> i32 {
+        let existing = self.catalog.topic(OFFSETS_TOPIC);
+        let configured = self.config.offsets_topic_num_partitions;
+        existing.map_or(configured, |topic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))
+    }
+
+    fn topic(&self) -> Result<Arc<Topic>, CoordinatorLogError> {
+        if let Some(topic) = self.catalog.topic(OFFSETS_TOPIC) {
+            return Ok(topic);
+        }
+        let mut new = NewTopic::compacted(OFFSETS_TOPIC, self.config.offsets_topic_num_partitions);
+        let segment_bytes = self.config.offsets_topic_segment_bytes.to_string();
+        new.configs.insert("segment.bytes".to_owned(), segment_bytes);
+        let made = self.catalog.create(new).or_else(|error| self.catalog.topic(OFFSETS_TOPIC).ok_or(error));
+        made.map_err(unavailable)
+    }
+
+    fn partition(&self, index: PartitionIndex) -> Result<Arc<Partition>, CoordinatorLogError> {
+        let topic = self.topic()?;
+        topic
+            .partition(index)
+            .cloned()
+            .ok_or_else(|| unavailable(format!("partition {index} does not exist")))
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> CoordinatorLogError {
+    CoordinatorLogError::Unavailable(error.to_string())
+}
+
+impl CoordinatorLog for OffsetsTopic {
+    fn append(&self, partition: PartitionIndex, batch: Bytes) -> Result<Offset, CoordinatorLogError> {
+        let partition = self.partition(partition)?;
+        let appended = partition.append(&batch, &AppendOptions::internal(self.env.clock.now()));
+        let appended = appended.map_err(|error| match error {
+            AppendError::TooLarge { .. } | AppendError::SetTooLarge { .. } => CoordinatorLogError::TooLarge,
+            error => unavailable(error),
+        })?;
+        Ok(appended.last_offset.next())
+    }
+
+    fn durable(
+        &self,
+        partition: PartitionIndex,
+        end: Offset,
+    ) -> BoxFuture<'_, Result<(), CoordinatorLogError>> {
+        Box::pin(async move {
+            if !self.config.log_acks_all_sync {
+                return Ok(());
+            }
+            let partition = self.partition(partition)?;
+            self.syncer.request(&partition);
+            partition.durable(end, SYNC_PATIENCE).await.map_err(unavailable)
+        })
+    }
+
+    fn read_all(
+        &self,
+        partition: PartitionIndex,
+        visit: &mut dyn FnMut(Batch<'_>),
+    ) -> Result<Offset, CoordinatorLogError> {
+        let Some(topic) = self.catalog.topic(OFFSETS_TOPIC) else { return Ok(Offset(0)) };
+        let Some(partition) = topic.partition(partition) else { return Ok(Offset(0)) };
+        let marks = partition.log().marks();
+        let mut next = marks.start();
+        while next < marks.end() {
+            let read = partition.log().read(next, READ_BYTES, true, marks.end()).map_err(unavailable)?;
+            for batch in Batches::new(&read.records) {
+                visit(batch.map_err(unavailable)?);
+            }
+            next = read.next_offset;
+        }
+        Ok(marks.end())
+    }
+}

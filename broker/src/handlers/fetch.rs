@@ -1,0 +1,264 @@
+//! Fetch (1): hands out ranges of the log's map, and waits for data when there is too little.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::error_code::ErrorCode;
+use protocol::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData, Records,
+};
+use protocol::records::convert::{ConvertError, Magic, down_convert};
+use protocol::records::{Batches, Compression};
+use protocol::types::{Epoch, Offset, PartitionIndex};
+use storage::{Marks, ReadError};
+use tokio::time::Instant;
+
+use super::handler::{Call, Handler, Reply};
+use super::{Cx, Isolation, check_leader_epoch};
+use crate::catalog::Topic;
+use crate::partitions::{DataWaiter, Partition};
+
+/// First version that takes batches as they are stored (KIP-98); older ones get message sets.
+const BATCHES_SINCE: i16 = 4;
+/// First version that gets magic 1 (KIP-32).
+const MAGIC_1_SINCE: i16 = 2;
+/// First version whose client understands zstd (KIP-110).
+const ZSTD_SINCE: i16 = 10;
+/// First version that names topics by id (KIP-516).
+const TOPIC_IDS_SINCE: i16 = 13;
+
+/// Versions 0-18: 0-1 get magic 0, 2-3 magic 1, later ones batches as stored; 3 makes the order of
+/// partitions count and adds `max_bytes` (KIP-74); 4 isolation; 5 the log's start; 7 sessions
+/// (KIP-227); 9 leader epochs (KIP-320); 11 racks (KIP-392); 12 is flexible; 13 topic ids
+/// (KIP-516); 15 replica state; 16 node endpoints (KIP-951); 17 and 18 replication details.
+///
+/// Sessions are never granted: every answer carries session id 0, which the protocol allows, and
+/// clients then send full requests.
+pub(super) struct Fetch;
+
+impl Handler for Fetch {
+    type Request<'a> = FetchRequest<'a>;
+    const VERSIONS: RangeInclusive<i16> = 0..=18;
+
+    async fn handle<'a>(
+        cx: &'a Arc<Cx>,
+        call: &'a Call,
+        request: FetchRequest<'a>,
+    ) -> Reply<FetchResponse<'a>> {
+        if request.session_id != 0 {
+            let error_code = ErrorCode::FetchSessionIdNotFound.code();
+            return Reply::Answer(FetchResponse { error_code, ..FetchResponse::default() });
+        }
+        let fetch = ParsedFetch::new(cx, call.version, &request);
+        let deadline =
+            Instant::now() + Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into());
+        let mut round = fetch.read();
+        while !round.is_enough(request.min_bytes) {
+            let waiter = fetch.register();
+            // What was appended before the registration woke nobody: look again.
+            round = fetch.read();
+            if round.is_enough(request.min_bytes) || !woken_in_time(cx, &waiter, deadline).await {
+                break;
+            }
+        }
+        let answer = round.into_response(request.topics, fetch.isolation);
+        cx.metrics.fetched.record(answer_bytes(&answer));
+        Reply::Answer(answer)
+    }
+}
+
+/// Waits for a change; `false` when the deadline passed or the broker stops.
+async fn woken_in_time(cx: &Cx, waiter: &DataWaiter, deadline: Instant) -> bool {
+    tokio::select! {
+        woken = tokio::time::timeout_at(deadline, waiter.woken()) => woken.is_ok(),
+        () = cx.tasks.stopping().cancelled() => false,
+    }
+}
+
+fn answer_bytes(response: &FetchResponse<'_>) -> usize {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.map(|partition| partition.records.len()).sum()
+}
+
+/// One partition of the request, looked up once.
+struct Wanted {
+    partition: Result<Arc<Partition>, ErrorCode>,
+    from: Offset,
+    bytes_max: usize,
+}
+
+/// The request with its topics and partitions looked up, in request order.
+struct ParsedFetch {
+    version: i16,
+    isolation: Isolation,
+    bytes_max: usize,
+    /// Partitions of all topics, topic by topic.
+    wanted: Vec<Wanted>,
+}
+
+/// What one look at all partitions found, parallel to [`ParsedFetch::wanted`].
+struct Round {
+    found: Vec<Found>,
+    bytes: usize,
+    failed: bool,
+}
+
+/// What one look at one partition found.
+struct Found {
+    error: ErrorCode,
+    marks: Option<Marks>,
+    records: Option<Bytes>,
+}
+
+impl ParsedFetch {
+    fn new(cx: &Cx, version: i16, request: &FetchRequest<'_>) -> Self {
+        let limit = cx.config.fetch_max_bytes;
+        let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
+        let mut wanted = Vec::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
+        for topic in &request.topics {
+            let found = find_topic(cx, version, topic);
+            wanted.extend(topic.partitions.iter().map(|partition| Wanted::new(&found, partition)));
+        }
+        Self { version, isolation: Isolation::from_wire(request.isolation_level), bytes_max, wanted }
+    }
+
+    fn read(&self) -> Round {
+        let mut round = Round { found: Vec::with_capacity(self.wanted.len()), bytes: 0, failed: false };
+        for wanted in &self.wanted {
+            let room = self.bytes_max.saturating_sub(round.bytes);
+            let found = wanted.read(self, room, round.bytes == 0);
+            round.bytes += found.records.as_ref().map_or(0, Bytes::len);
+            round.failed |= found.error != ErrorCode::None;
+            round.found.push(found);
+        }
+        round
+    }
+
+    /// A waiter that any of the partitions wakes.
+    fn register(&self) -> Arc<DataWaiter> {
+        let waiter = DataWaiter::new();
+        for partition in self.wanted.iter().filter_map(|wanted| wanted.partition.as_ref().ok()) {
+            partition.register(&waiter);
+        }
+        waiter
+    }
+}
+
+fn find_topic(cx: &Cx, version: i16, topic: &FetchTopic<'_>) -> Result<Arc<Topic>, ErrorCode> {
+    if version >= TOPIC_IDS_SINCE {
+        return cx.catalog.topic_by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId);
+    }
+    cx.catalog.topic(&topic.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+}
+
+impl Wanted {
+    fn new(topic: &Result<Arc<Topic>, ErrorCode>, asked: &FetchPartition) -> Self {
+        let partition = match topic {
+            Err(code) => Err(*code),
+            Ok(topic) => topic
+                .partition(PartitionIndex(asked.partition))
+                .cloned()
+                .ok_or(ErrorCode::UnknownTopicOrPartition),
+        };
+        let partition = partition.and_then(|partition| {
+            check_leader_epoch(Epoch(asked.current_leader_epoch), partition.epoch).map(|()| partition)
+        });
+        let bytes_max = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
+        Self { partition, from: Offset(asked.fetch_offset), bytes_max }
+    }
+
+    /// Reads what fits into `room`; with `must_progress` one batch even if it does not fit, so that
+    /// a consumer never starves on a large record (KIP-74).
+    fn read(&self, fetch: &ParsedFetch, room: usize, must_progress: bool) -> Found {
+        let partition = match &self.partition {
+            Ok(partition) => partition,
+            Err(code) => return Found::error(*code, None),
+        };
+        let limit = self.bytes_max.min(room);
+        if limit == 0 && !must_progress {
+            return Found { error: ErrorCode::None, marks: Some(partition.log().marks()), records: None };
+        }
+        let marks = partition.log().marks();
+        let read = partition.log().read(self.from, limit, must_progress, fetch.isolation.end(marks));
+        let records = match read {
+            Ok(read) => read,
+            Err(ReadError::OutOfRange { .. }) => {
+                return Found::error(ErrorCode::OffsetOutOfRange, Some(marks));
+            }
+            Err(_) => return Found::error(ErrorCode::KafkaStorageError, Some(marks)),
+        };
+        match for_version(records.records, fetch.version, self.from, limit) {
+            Ok(records) => Found { error: ErrorCode::None, marks: Some(marks), records: Some(records) },
+            Err(code) => Found::error(code, Some(marks)),
+        }
+    }
+}
+
+/// Stored batches in the form that `version` understands.
+fn for_version(stored: Bytes, version: i16, from: Offset, limit: usize) -> Result<Bytes, ErrorCode> {
+    if version >= ZSTD_SINCE || stored.is_empty() {
+        return Ok(stored);
+    }
+    if version >= BATCHES_SINCE {
+        let zstd = Batches::new(&stored)
+            .filter_map(Result::ok)
+            .any(|batch| batch.compression() == Compression::Zstd);
+        return if zstd { Err(ErrorCode::UnsupportedCompressionType) } else { Ok(stored) };
+    }
+    let magic = if version >= MAGIC_1_SINCE { Magic::V1 } else { Magic::V0 };
+    match down_convert(&stored, magic, from, limit) {
+        Ok(converted) => Ok(Bytes::from(converted)),
+        Err(ConvertError::UnsupportedCompression(_)) => Err(ErrorCode::UnsupportedCompressionType),
+        Err(_) => Err(ErrorCode::CorruptMessage),
+    }
+}
+
+impl Found {
+    fn error(error: ErrorCode, marks: Option<Marks>) -> Self {
+        Self { error, marks, records: None }
+    }
+
+    fn into_response(self, partition_index: i32, isolation: Isolation) -> PartitionData {
+        PartitionData {
+            partition_index,
+            error_code: self.error.code(),
+            high_watermark: self.marks.map_or(-1, |marks| marks.high().0),
+            last_stable_offset: self.marks.map_or(-1, |marks| marks.stable().0),
+            log_start_offset: self.marks.map_or(-1, |marks| marks.start().0),
+            // Nothing is aborted before transactions exist; null means "not asked".
+            aborted_transactions: (isolation == Isolation::ReadCommitted).then(Vec::new),
+            preferred_read_replica: -1,
+            // Empty, never null: old clients read a null as a length.
+            records: self.records.map(Records::from).unwrap_or_default(),
+            ..PartitionData::default()
+        }
+    }
+}
+
+impl Round {
+    /// Whether to answer now: enough bytes, or an error that the client should hear of at once.
+    fn is_enough(&self, min_bytes: i32) -> bool {
+        self.failed || self.bytes >= usize::try_from(min_bytes).unwrap_or(0)
+    }
+
+    fn into_response<'a>(self, topics: Vec<FetchTopic<'a>>, isolation: Isolation) -> FetchResponse<'a> {
+        let mut found = self.found.into_iter();
+        let responses = topics
+            .into_iter()
+            .map(|topic| FetchableTopicResponse {
+                topic_id: topic.topic_id,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .zip(&mut found)
+                    .map(|(asked, found)| found.into_response(asked.partition, isolation))
+                    .collect(),
+                topic: topic.topic,
+                ..FetchableTopicResponse::default()
+            })
+            .collect();
+        FetchResponse { responses, ..FetchResponse::default() }
+    }
+}

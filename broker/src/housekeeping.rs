@@ -1,0 +1,76 @@
+//! What a broker does by the clock: sync what is dirty, retire old data, keep group sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use storage::Store;
+use tokio::time::MissedTickBehavior;
+use tracing::warn;
+
+use crate::handlers::Cx;
+
+/// How often compaction looks for work; retention has its own setting.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Starts the periodic tasks.
+pub(crate) fn start(cx: &Arc<Cx>, store: &Arc<Store>) {
+    let timers = Arc::clone(&cx.groups);
+    let stop = cx.tasks.stopping().clone();
+    cx.tasks.spawn("group-timers", async move { timers.run_timers(stop.cancelled()).await });
+
+    let flusher = Arc::clone(cx);
+    every(cx, "flush", cx.config.log_flush_interval, move || {
+        sync_dirty(&flusher);
+        async {}
+    });
+
+    let (checkpointer, keeper) = (Arc::clone(cx), Arc::clone(store));
+    every(cx, "checkpoint", cx.config.log_flush_offset_checkpoint_interval, move || {
+        let (cx, store) = (Arc::clone(&checkpointer), Arc::clone(&keeper));
+        async move {
+            if let Some(Err(error)) = cx.tasks.blocking(move || store.flush_checkpoints()).await {
+                warn!(%error, "checkpoints not written");
+            }
+        }
+    });
+
+    let (maintainer, keeper) = (Arc::clone(cx), Arc::clone(store));
+    let interval = cx.config.log_retention_check_interval.min(COMPACTION_INTERVAL);
+    every(cx, "maintain", interval, move || {
+        let (cx, store) = (Arc::clone(&maintainer), Arc::clone(&keeper));
+        async move {
+            let now = cx.env.clock.now();
+            if cx.tasks.blocking(move || store.maintain(now)).await.is_none() {
+                warn!("retention and compaction were interrupted");
+            }
+        }
+    });
+}
+
+/// Asks for a sync of every partition with unsynced records: what bounds the loss of acks=1.
+fn sync_dirty(cx: &Cx) {
+    for topic in cx.catalog.topics() {
+        for partition in topic.partitions().iter().filter(|partition| partition.is_dirty()) {
+            cx.syncer.request(partition);
+        }
+    }
+}
+
+/// Runs `work` every `interval` until the broker stops; a late round is not made up for.
+fn every<F, W>(cx: &Arc<Cx>, name: &'static str, interval: Duration, mut work: W)
+where
+    F: Future<Output = ()> + Send,
+    W: FnMut() -> F + Send + 'static,
+{
+    let stop = cx.tasks.stopping().clone();
+    cx.tasks.spawn(name, async move {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => work().await,
+                () = stop.cancelled() => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! Live partitions: a log, and who waits for it: fetches for data, producers for durability.
+//!
+//! ```text
+//! append ─▶ log (page cache) ─▶ wakes fetches
+//!     └─ acks=all ─▶ syncer: one fdatasync per partition and round ─▶ answers every producer waiting on it
+//! ```
+//!
+//! The high watermark of one node is the log's end: a record can be read as soon as it is in the
+//! page cache, as on a Kafka broker that has no followers to wait for.
+
+mod syncer;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::types::{Epoch, Offset, PartitionIndex, TopicId};
+use storage::{AppendError, AppendOptions, Appended, PartitionLog};
+use tokio::sync::watch;
+
+pub(crate) use syncer::Syncer;
+pub(crate) use waiters::{DataWaiter, Waiters};
+
+/// How far a partition is known to be on the disk, as its waiters see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Synced {
+    /// Everything before this offset survives power loss.
+    end: Offset,
+    /// A sync failed: nothing more will ever be acknowledged until the log is reopened.
+    failed: bool,
+}
+
+/// Why a record could not be promised to survive power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotDurable {
+    /// The disk refused the sync.
+    #[error("the log could not be synced")]
+    Failed,
+    /// The caller's patience ended first; the record may yet become durable.
+    #[error("the log was not synced in time")]
+    TimedOut,
+}
+
+/// One partition this broker leads.
+pub(crate) struct Partition {
+    /// The topic's name.
+    pub(crate) topic: Arc<str>,
+    /// The topic's id, which changes when a topic is deleted and made again.
+    pub(crate) topic_id: TopicId,
+    /// Which partition of the topic.
+    pub(crate) index: PartitionIndex,
+    /// The leader epoch, bumped at each start of the broker.
+    pub(crate) epoch: Epoch,
+    log: Arc<PartitionLog>,
+    waiters: Waiters,
+    synced: watch::Sender<Synced>,
+    queued: std::sync::atomic::AtomicBool,
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
+}
+
+impl Partition {
+    /// A partition over its log, led in `epoch`.
+    pub(crate) fn new(
+        topic: Arc<str>,
+        topic_id: TopicId,
+        index: PartitionIndex,
+        epoch: Epoch,
+        log: Arc<PartitionLog>,
+    ) -> Self {
+        let (synced, _) = watch::channel(Synced { end: log.synced(), failed: false });
+        let queued = std::sync::atomic::AtomicBool::new(false);
+        Self { topic, topic_id, index, epoch, log, waiters: Waiters::default(), synced, queued }
+    }
+
+    /// The log, for reading. Appending goes through [`Partition::append`], which wakes the waiters.
+    pub(crate) fn log(&self) -> &PartitionLog {
+        &self.log
+    }
+
+    /// Appends whole batches and wakes the fetches that wait for this partition.
+    pub(crate) fn append(&self, batches: &[u8], options: &AppendOptions) -> Result<Appended, AppendError> {
+        let appended = self.log.append(batches, self.epoch, options)?;
+        self.waiters.wake();
+        Ok(appended)
+    }
+
+    /// Wakes the fetches that wait for this partition; for changes other than an append.
+    pub(crate) fn wake(&self) {
+        self.waiters.wake();
+    }
+
+    /// Lets `waiter` know when data arrives, until it is dropped.
+    pub(crate) fn register(&self, waiter: &Arc<DataWaiter>) {
+        self.waiters.register(waiter);
+    }
+
+    /// Waits until everything before `end` survives power loss.
+    ///
+    /// The caller asked [`Syncer::request`] for a sync after its append; every producer that asked
+    /// before the sync began is answered by it.
+    pub(crate) async fn durable(&self, end: Offset, patience: Duration) -> Result<(), NotDurable> {
+        let mut synced = self.synced.subscribe();
+        let reached = synced.wait_for(|synced| synced.failed || synced.end >= end);
+        match tokio::time::timeout(patience, reached).await {
+            Ok(Ok(synced)) if synced.end >= end => Ok(()),
+            Ok(_) => Err(NotDurable::Failed),
+            Err(_) => Err(NotDurable::TimedOut),
+        }
+    }
+
+    /// Whether something was appended that no sync has covered yet.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.log.synced() < self.log.marks().end() && !self.synced.borrow().failed
+    }
+}
