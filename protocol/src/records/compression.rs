@@ -20,6 +20,8 @@ pub(super) use lz4::Lz4Checksum;
 
 /// zstd's own default, and Kafka's.
 const ZSTD_LEVEL: i32 = 3;
+/// What a stream of unknown length is given room for at first.
+const READ_BYTES_MIN: usize = 32 << 10;
 /// A zstd block is at least four bytes and holds at most 128 KiB.
 const ZSTD_EXPANSION_MAX: usize = 32 << 10;
 
@@ -156,15 +158,23 @@ pub(super) fn decompress_with(
 }
 
 /// Reads `decoder` to its end into the empty `out`, or until it has given more than `limit_bytes`.
+///
+/// `out` doubles, but is never made larger than the limit and one byte.
 fn read_bounded(
     codec: Compression,
-    decoder: impl Read,
+    mut decoder: impl Read,
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), CompressionError> {
-    let one_too_many = (limit_bytes as u64).saturating_add(1);
-    decoder.take(one_too_many).read_to_end(out).map_err(|_| CompressionError::Corrupt(codec))?;
-    if out.len() > limit_bytes { Err(CompressionError::TooLarge { codec, limit_bytes }) } else { Ok(()) }
+    while out.len() <= limit_bytes {
+        let step = out.len().max(READ_BYTES_MIN).min((limit_bytes - out.len()).saturating_add(1));
+        out.reserve_exact(step);
+        let read = decoder.by_ref().take(step as u64).read_to_end(out);
+        if read.map_err(|_| CompressionError::Corrupt(codec))? < step {
+            return Ok(());
+        }
+    }
+    Err(CompressionError::TooLarge { codec, limit_bytes })
 }
 
 fn compress_gzip(input: &[u8], out: &mut Vec<u8>) {

@@ -384,7 +384,7 @@ impl<'o> MessageSetBuilder<'o> {
         if self.compression == Compression::None {
             put_message(self.out, self.magic, attributes, offset, timestamp, key, value);
         } else {
-            let offset = if self.magic == Magic::V0 { offset } else { Offset(offset - base) };
+            let offset = if self.magic == Magic::V0 { offset } else { Offset(offset.0.wrapping_sub(base.0)) };
             put_message(&mut self.inner, self.magic, attributes, offset, timestamp, key, value);
         }
         self

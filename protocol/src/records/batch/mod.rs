@@ -297,7 +297,10 @@ impl<'a> Batch<'a> {
         let checks = [
             (self.base_offset() >= Offset(0), "a batch's base offset is negative"),
             (self.record_count() > 0, "a batch without records"),
-            (self.last_offset_delta() == self.record_count() - 1, "a batch's offsets do not match its count"),
+            (
+                self.last_offset_delta().checked_add(1) == Some(self.record_count()),
+                "a batch's offsets do not match its count",
+            ),
             (self.base_offset().0.checked_add(i64::from(self.record_count())).is_some(), "offsets overflow"),
             (
                 self.producer_id() == ProducerId::NONE || self.base_sequence() >= Sequence(0),
@@ -569,6 +572,8 @@ mod tests {
             with(0, i64::to_be_bytes(i64::MAX - 1)),
             with(COUNT_AT, i32::to_be_bytes(0)),
             with(COUNT_AT, i32::to_be_bytes(-1)),
+            with(COUNT_AT, i32::to_be_bytes(i32::MIN)),
+            with(LAST_OFFSET_DELTA_AT, i32::to_be_bytes(i32::MAX)),
             with(COUNT_AT, i32::to_be_bytes(4)),
             with(LAST_OFFSET_DELTA_AT, i32::to_be_bytes(1)),
             with(BASE_SEQUENCE_AT, i32::to_be_bytes(-1)),
