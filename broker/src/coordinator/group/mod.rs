@@ -14,6 +14,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `state` | the classic group: states, transitions, invariants |
+//! | `member` | one member: what the log keeps of it, and what it does not |
 //! | `classic` | JoinGroup, SyncGroup, Heartbeat, LeaveGroup, timers |
 //! | `offsets` | commits, look-ups, expiry, pending transactions |
 //! | `records` | the formats of `__consumer_offsets` |
