@@ -175,7 +175,9 @@ async fn method_not_allowed(request: Request) -> ApiError {
 /// An answer in JSON.
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     // Only maps with keys that are no texts fail to serialise, and no answer has one.
-    let bytes = serde_json::to_vec(body).expect("answers serialise");
+    let mut bytes = serde_json::to_vec(body).expect("answers serialise");
+    // So that a terminal's prompt does not stick to it.
+    bytes.push(b'\n');
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
