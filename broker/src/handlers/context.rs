@@ -47,10 +47,15 @@ impl Cx {
         self.change(move |catalog| catalog.create(new)).await
     }
 
-    /// Deletes a topic, off the runtime's workers.
+    /// Deletes a topic, off the runtime's workers; groups forget their offsets in it.
     pub(crate) async fn delete_topic(&self, topic: &Arc<Topic>) -> Result<(), CatalogError> {
-        let topic = Arc::clone(topic);
-        self.change(move |catalog| catalog.delete(&topic)).await
+        let (topic, groups) = (Arc::clone(topic), Arc::clone(&self.groups));
+        self.change(move |catalog| {
+            catalog.delete(&topic)?;
+            groups.topic_deleted(&topic.name);
+            Ok(())
+        })
+        .await
     }
 
     /// Widens a topic, off the runtime's workers.
