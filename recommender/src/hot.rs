@@ -102,11 +102,16 @@ const SLIDING_MS: [i64; 5] = [60_000, 300_000, 3_600_000, 86_400_000, 604_800_00
 /// Decayed sums of one item, by half-life, from the common landmarks.
 pub(crate) type Sums = [f64; LIVES];
 
+/// Their natural logarithms.
+pub(crate) type Logs = [f32; LIVES];
+
 /// Popularity of every item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hot {
     decays: Vec<Decay>,
     sums: Vec<Sums>,
+    /// Logarithms of `sums`, kept because ranking reads them far more often than learning writes them.
+    logs: Vec<Logs>,
     counts: Vec<u32>,
     tops: Vec<Vec<ItemIdx>>,
     windows: Vec<Window>,
@@ -117,6 +122,7 @@ impl Default for Hot {
         Self {
             decays: HALF_LIVES_MS.iter().map(|&half_life| Decay::new(half_life)).collect(),
             sums: Vec::new(),
+            logs: Vec::new(),
             counts: Vec::new(),
             tops: vec![Vec::new(); LIVES],
             windows: SLIDING_MS.iter().map(|&width| Window::new(width)).collect(),
@@ -129,14 +135,20 @@ impl Hot {
     pub fn add(&mut self, item: ItemIdx, time_ms: i64, weight: f32) {
         if self.sums.len() <= item.at() {
             self.sums.resize(item.at() + 1, [0.0; LIVES]);
+            self.logs.resize(item.at() + 1, [f32::MIN; LIVES]);
             self.counts.resize(item.at() + 1, 0);
         }
         self.counts[item.at()] = self.counts[item.at()].saturating_add(1);
         for life in 0..LIVES {
             if let Some(factor) = self.decays[life].advance(time_ms) {
-                self.sums.iter_mut().for_each(|sums| sums[life] *= factor);
+                for (sums, logs) in self.sums.iter_mut().zip(&mut self.logs) {
+                    sums[life] *= factor;
+                    logs[life] = log_of(sums[life]);
+                }
             }
-            self.sums[item.at()][life] += f64::from(weight) * self.decays[life].gain(time_ms);
+            let sum = &mut self.sums[item.at()][life];
+            *sum += f64::from(weight) * self.decays[life].gain(time_ms);
+            self.logs[item.at()][life] = log_of(*sum);
             self.raise(life, item);
         }
         for window in &mut self.windows {
@@ -154,9 +166,13 @@ impl Hot {
         self.sums.get(item.at()).map_or(0.0, |sums| sums[life])
     }
 
-    /// An item's sums at every half-life, each up to a factor common to all items.
-    pub(crate) fn raw_all(&self, item: ItemIdx) -> Sums {
-        self.sums.get(item.at()).copied().unwrap_or_default()
+    /// Logarithms of an item's sums at every half-life, each relative to the highest of all items.
+    pub(crate) fn logs(&self, item: ItemIdx) -> Logs {
+        let own = self.logs.get(item.at());
+        std::array::from_fn(|life| match (own, self.tops[life].first()) {
+            (Some(own), Some(top)) => own[life] - self.logs[top.at()][life],
+            _ => f32::MIN,
+        })
     }
 
     /// The items with the highest sums at a half-life, best first, at most [`TOP`].
@@ -205,7 +221,10 @@ impl Hot {
     /// Bytes held, by capacity.
     pub fn size_bytes(&self) -> usize {
         let windows: usize = self.windows.iter().map(Window::size_bytes).sum();
-        self.sums.capacity() * size_of::<Sums>() + self.counts.capacity() * 4 + LIVES * TOP * 4 + windows
+        self.sums.capacity() * (size_of::<Sums>() + size_of::<Logs>())
+            + self.counts.capacity() * 4
+            + LIVES * TOP * 4
+            + windows
     }
 
     /// Moves an item whose sum has grown to its place among the best.
@@ -227,6 +246,17 @@ impl Hot {
             place -= 1;
         }
     }
+}
+
+/// ln of a sum, whose exponent a single float could not hold.
+fn log_of(sum: f64) -> f32 {
+    if sum < f64::MIN_POSITIVE {
+        return f32::MIN;
+    }
+    let bits = sum.to_bits();
+    let exponent = (bits >> 52) as i32 - 1023;
+    let mantissa = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | (1023 << 52));
+    exponent as f32 * std::f32::consts::LN_2 + crate::math::ln(mantissa as f32)
 }
 
 impl Snapshot for Hot {
@@ -255,6 +285,7 @@ impl Snapshot for Hot {
                 *sum = input.f64()?;
             }
             hot.sums.push(sums);
+            hot.logs.push(sums.map(log_of));
             hot.counts.push(input.u32()?);
         }
         for life in 0..LIVES {

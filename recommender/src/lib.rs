@@ -23,9 +23,11 @@
 
 pub mod config;
 pub mod cooccurrence;
+pub mod evaluation;
 pub mod hot;
 pub mod ids;
 pub mod ingest;
+mod math;
 mod models;
 mod ranking;
 mod recommender;

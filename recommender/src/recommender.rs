@@ -12,12 +12,12 @@ use crate::ingest::entity::{ItemEntity, UserEntity};
 use crate::ingest::event::{Event, Position};
 use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
-use crate::models::{COLUMNS, column_name, column_of};
+use crate::models::{COLUMNS, column_name};
 use crate::ranking::candidates::{Scratch, gather};
-use crate::ranking::fuse::{Fusion, Scaled, Scoring};
+use crate::ranking::fuse::{Fusion, ModelChoice};
 use crate::ranking::reasons::Witness;
 use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
-use crate::state::ring::Visit;
+use crate::state::ring::{Ring, Visit};
 use crate::state::snapshot::{self, Reader, Snapshot, SnapshotError, Writer};
 use crate::state::users::UserAttributes;
 use crate::state::{Act, Limits, State};
@@ -101,7 +101,7 @@ pub struct Recommender {
     changed: Changed,
     before: Vec<ItemIdx>,
     /// Memory of requests, reused: as many as there were requests at once.
-    pool: Mutex<Vec<Box<Scratch>>>,
+    pool: Mutex<Vec<Scratch>>,
 }
 
 impl Recommender {
@@ -132,6 +132,16 @@ impl Recommender {
     /// Counts of what was taken in.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The newest event's time, ms since 1970: what answers are given as of.
+    pub fn newest_ms(&self) -> i64 {
+        self.state.newest_ms
+    }
+
+    /// The names of all categories, each a scope of hot items.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.state.items.categories()
     }
 
     /// The names that [`Request::model`] takes.
@@ -182,6 +192,12 @@ impl Recommender {
             offset: position.offset,
             time_ms: event.time_ms,
         };
+        if clean.weight > 0.0
+            && let Some(user) = user
+            && self.fusion.is_lesson()
+        {
+            self.learn_fusion(user, item, event.time_ms);
+        }
         let limits = Limits {
             history_max: self.config.history_max,
             window: self.config.window,
@@ -197,58 +213,53 @@ impl Recommender {
     /// `None` if the request names an unknown model or category, or if its history's items are all unknown and
     /// there is nothing hot either; an unknown user gets hot items and is told so.
     pub fn recommend(&self, request: &Request<'_>) -> Option<Answer> {
-        let scoring = match request.model {
-            None => Scoring::Fused(&self.fusion),
-            Some(name) => Scoring::Column(column_of(name)?),
-        };
-        let members = match request.category {
-            None => None,
-            Some(name) => Some(self.state.items.category(name)?),
+        let choice = match request.model {
+            None => ModelChoice::Fused,
+            Some(name) => ModelChoice::from_name(name)?,
         };
         let mut scratch = self.scratch();
-        let (kind, user) = self.resolve(request, &mut scratch.history);
-        gather(&self.state, &mut scratch);
-        let scaled = Scaled::new(scoring, &scratch);
-        let now_ms = request.now_ms.unwrap_or(self.state.newest_ms);
-        let excluded: Vec<ItemIdx> =
-            request.exclude.iter().filter_map(|id| self.state.items.find(id)).collect();
-        let ring = user.map(|user| self.state.users.ring(user));
-        let may_show = |item: ItemIdx| {
-            let of_category = members.is_none_or(|members| members.binary_search(&item).is_ok());
-            let shown = of_category && !excluded.contains(&item) && self.state.items.is_offered(item, now_ms);
-            let is_own = || {
-                let acted = ring.is_some_and(|ring| {
-                    ring.newest_first().any(|visit| visit.item == item && visit.sign != 0)
-                });
-                let disliked =
-                    ring.is_some_and(|ring| ring.newest_first().any(|v| v.item == item && v.sign < 0));
-                disliked || (!request.allow_seen && (acted || scratch.history.contains(&item)))
-            };
-            shown && !is_own()
+        let asked = self.ask(request, &mut scratch)?;
+        self.fusion.score(choice, &mut scratch);
+        let best = self.best(request, &asked, &scratch);
+        let witness = Witness {
+            state: &self.state,
+            actions: &self.config.actions,
+            user: asked.user,
+            history: &scratch.history,
         };
-        let mut ranked = Vec::new();
-        for (&item, row) in scratch.items.iter().zip(&scratch.rows) {
-            let score = scaled.score(row);
-            if score > 0.0 {
-                ranked.push((score, item));
-            }
-        }
-        let best = best(ranked, request.offset + request.n, may_show);
-        let witness =
-            Witness { state: &self.state, actions: &self.config.actions, user, history: &scratch.history };
         let explain = |item: ItemIdx| match scratch.find(item) {
-            Some(row) if request.explain => witness.reasons(item, &scaled.parts(row)),
+            Some(place) if request.explain => {
+                witness.reasons(item, &self.fusion.parts(choice, &scratch, place))
+            }
             _ => Vec::new(),
         };
-        let items = best.into_iter().skip(request.offset).map(|(score, item)| Recommended {
+        let items = best.into_iter().map(|(score, item)| Recommended {
             item_id: self.state.items.id(item).to_owned(),
             title: self.state.items.title(item).map(str::to_owned),
             score: f64::from(score),
             reasons: explain(item),
         });
-        let answer = Answer { kind, items: items.collect() };
+        let answer = Answer { kind: asked.kind, items: items.collect() };
         self.give_back(scratch);
         Some(answer)
+    }
+
+    /// The lists that [`Recommender::recommend`] would give by each model, as bare indexes.
+    pub(crate) fn lists(&self, request: &Request<'_>, choices: &[ModelChoice]) -> Vec<Vec<ItemIdx>> {
+        let mut scratch = self.scratch();
+        let Some(asked) = self.ask(request, &mut scratch) else { return vec![Vec::new(); choices.len()] };
+        let list = |&choice| {
+            self.fusion.score(choice, &mut scratch);
+            self.best(request, &asked, &scratch).into_iter().map(|(_, item)| item).collect()
+        };
+        let lists = choices.iter().map(list).collect();
+        self.give_back(scratch);
+        lists
+    }
+
+    /// What an event says for its item, or `None` if it would be refused.
+    pub(crate) fn weight_of(&self, event: &Event<'_>) -> Option<f32> {
+        clean::check(event, event.time_ms, &self.config).ok().map(|clean| clean.weight)
     }
 
     /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
@@ -323,6 +334,12 @@ impl Recommender {
         self.state.users.find(id).is_some()
     }
 
+    /// Whether there is anything in a user's history to go by.
+    pub fn has_history(&self, id: &str) -> bool {
+        let ring = self.state.users.find(id).map(|user| self.state.users.ring(user));
+        ring.is_some_and(|ring| ring.newest_first().any(|visit| visit.is_liked()))
+    }
+
     /// Whether an item is known.
     pub fn knows_item(&self, id: &str) -> bool {
         self.state.items.find(id).is_some()
@@ -359,6 +376,7 @@ impl Recommender {
                 ("items", state.items.size_bytes()),
                 ("hot", state.hot.size_bytes()),
                 ("pairs", state.pairs.size_bytes()),
+                ("postings", state.postings.size_bytes()),
                 ("event-ids", self.seen.size_bytes()),
             ],
             newest_ms: state.newest_ms,
@@ -397,6 +415,28 @@ impl Recommender {
             return Err(SnapshotError::Malformed("bytes left over"));
         }
         Ok(loaded)
+    }
+
+    /// Shows the fusion which candidate the user takes, before anything else learns it.
+    fn learn_fusion(&mut self, user: UserIdx, item: ItemIdx, time_ms: i64) {
+        let mut scratch = self.scratch();
+        let ring = self.state.users.ring(user);
+        let before = ring.newest_first().filter(|visit| visit.is_liked() && visit.time_ms != time_ms);
+        scratch.history.clear();
+        scratch.history.extend(before.map(|visit| visit.item));
+        gather(&self.state, Some(user), &mut scratch);
+        Fusion::prepare(&self.state, &mut scratch);
+        let visits = ring.newest_first();
+        let mut passed: Vec<ItemIdx> =
+            visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
+        // Who takes something new had no use for what is known; who comes back chose between the two.
+        if !scratch.history.contains(&item) && ring.older().binary_search(&item).is_err() {
+            passed.extend(&scratch.history);
+            passed.extend(ring.older());
+        }
+        passed.sort_unstable();
+        self.fusion.learn(&mut scratch, item, |other| passed.binary_search(&other).is_ok());
+        self.give_back(scratch);
     }
 
     fn take_in(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
@@ -481,6 +521,57 @@ impl Recommender {
         Ok(())
     }
 
+    /// Gathers the candidates for a request.
+    fn ask<'s>(&'s self, request: &Request<'_>, scratch: &mut Scratch) -> Option<Asked<'s>> {
+        let members = match request.category {
+            None => None,
+            Some(name) => Some(self.state.items.category(name)?),
+        };
+        let (kind, user) = self.resolve(request, &mut scratch.history);
+        gather(&self.state, user, scratch);
+        Fusion::prepare(&self.state, scratch);
+        Some(Asked { kind, user, members })
+    }
+
+    /// The page of candidates asked for, best first; equals by index.
+    fn best(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &Scratch) -> Vec<(f32, ItemIdx)> {
+        let items = &self.state.items;
+        let now_ms = request.now_ms.unwrap_or(self.state.newest_ms);
+        let excluded: Vec<ItemIdx> = request.exclude.iter().filter_map(|id| items.find(id)).collect();
+        let own = self.own(request, asked, scratch);
+        let may_show = |item: ItemIdx| {
+            asked.members.is_none_or(|members| members.binary_search(&item).is_ok())
+                && !excluded.contains(&item)
+                && own.binary_search(&item).is_err()
+                && items.is_offered(item, now_ms)
+        };
+        let scored = scratch.scores.iter().copied().zip(scratch.items.iter().copied());
+        let mut ranked: Vec<(f32, ItemIdx)> =
+            scored.filter(|&(score, item)| score > 0.0 && may_show(item)).collect();
+        let best_first = |a: &(f32, ItemIdx), b: &(f32, ItemIdx)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let end = request.offset + request.n;
+        if ranked.len() > end && end > 0 {
+            ranked.select_nth_unstable_by(end - 1, best_first);
+        }
+        ranked.truncate(end);
+        ranked.sort_unstable_by(best_first);
+        ranked.into_iter().skip(request.offset).collect()
+    }
+
+    /// The items not to recommend to this user, in order of index: disliked ones, and unless allowed those acted on.
+    fn own(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &Scratch) -> Vec<ItemIdx> {
+        let ring = asked.user.map(|user| self.state.users.ring(user));
+        let visits = ring.into_iter().flat_map(Ring::newest_first);
+        let acted = visits.filter(|visit| visit.sign < 0 || (visit.sign > 0 && !request.allow_seen));
+        let mut own: Vec<ItemIdx> = acted.map(|visit| visit.item).collect();
+        if !request.allow_seen {
+            own.extend(ring.map_or(&[][..], Ring::older));
+            own.extend(&scratch.history);
+        }
+        own.sort_unstable();
+        own
+    }
+
     /// Fills `history` with the items to go by, newest first.
     fn resolve(&self, request: &Request<'_>, history: &mut Vec<ItemIdx>) -> (AnswerKind, Option<UserIdx>) {
         history.clear();
@@ -509,23 +600,21 @@ impl Recommender {
         self.fusion.best_life()
     }
 
-    fn scratch(&self) -> Box<Scratch> {
+    fn scratch(&self) -> Scratch {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give_back(&self, scratch: Box<Scratch>) {
+    fn give_back(&self, scratch: Scratch) {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 }
 
-/// The `n` best that may be shown, best first; equals by index.
-fn best(
-    mut ranked: Vec<(f32, ItemIdx)>,
-    n: usize,
-    may_show: impl Fn(ItemIdx) -> bool,
-) -> Vec<(f32, ItemIdx)> {
-    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    ranked.into_iter().filter(|&(_, item)| may_show(item)).take(n).collect()
+/// A request resolved.
+struct Asked<'s> {
+    kind: AnswerKind,
+    user: Option<UserIdx>,
+    /// The items of the category asked for, in order of index.
+    members: Option<&'s [ItemIdx]>,
 }
 
 fn value(metric: Metric, pair: &Pair, margins: Margins) -> f64 {

@@ -475,9 +475,9 @@ impl<'a> Fields<'a> {
 }
 
 /// Lines of one message share its id: each gets its own, `id#0`, `id#1`, ..., and a single one keeps it.
-fn number_lines<'a>(events: &mut [Event<'a>], id: &Cow<'a, str>) {
+fn number_lines(events: &mut [Event<'_>], id: &str) {
     if let [event] = events {
-        event.event_id.get_or_insert_with(|| id.clone());
+        event.event_id.get_or_insert_with(|| Cow::Owned(id.to_owned()));
         return;
     }
     for (line, event) in events.iter_mut().enumerate() {

@@ -1,24 +1,12 @@
-//! Closeness in histories: Σ_j 0.9^k · w_ij / √(n_i·n_j), with w_ij = Σ 1/√d.
+//! Closeness in histories: Σ_k 0.7^k · w(h_k, x) / √(n_h·n_x), with w = Σ 1/√d.
 
-use super::{PairModel, Seen};
+use crate::cooccurrence::Pair;
 use crate::cooccurrence::counts::UNIT;
 
-pub(crate) struct Cooccurrence;
+pub(crate) const NAME: &str = "co-occurrence";
+pub(crate) const DECAY: f32 = 0.7;
 
-impl PairModel for Cooccurrence {
-    fn name(&self) -> &'static str {
-        "co-occurrence"
-    }
-
-    fn value(&self, seen: Seen<'_>) -> f32 {
-        seen.pair.weight as f32 / UNIT / (seen.first * seen.second).sqrt().max(1.0)
-    }
-
-    fn decay(&self, back: usize) -> f32 {
-        0.9f32.powi(back as i32)
-    }
-
-    fn reason(&self) -> &'static str {
-        "often taken close together"
-    }
+/// What the pair says.
+pub(crate) fn value(pair: &Pair) -> f32 {
+    pair.weight as f32 / UNIT
 }

@@ -1,25 +1,18 @@
-//! Item-item cosine over who came to what: Σ_j 0.9^k · c_ij / √(n_i·n_j).
+//! Item-item cosine over who came to what: Σ_k 0.9^k · c(h_k, x) / √(n_h·n_x).
 //!
 //! Sarwar et al., WWW 2001, on binary data; the recency weight is ours.
 
-use super::{PairModel, Seen};
+use crate::cooccurrence::Pair;
 
-pub(crate) struct ItemCosine;
+pub(crate) const NAME: &str = "item-cosine";
+pub(crate) const DECAY: f32 = 0.9;
 
-impl PairModel for ItemCosine {
-    fn name(&self) -> &'static str {
-        "item-cosine"
-    }
+/// The factor of an item of the history, or of the candidate, that `users` came to.
+pub(crate) fn factor(users: u32) -> f32 {
+    1.0 / (users.max(1) as f32).sqrt()
+}
 
-    fn value(&self, seen: Seen<'_>) -> f32 {
-        seen.pair.count as f32 / (seen.first * seen.second).sqrt().max(1.0)
-    }
-
-    fn decay(&self, back: usize) -> f32 {
-        0.9f32.powi(back as i32)
-    }
-
-    fn reason(&self) -> &'static str {
-        "liked by the same people"
-    }
+/// What the pair says.
+pub(crate) fn value(pair: &Pair) -> f32 {
+    pair.count as f32
 }

@@ -1,32 +1,20 @@
-//! Log-likelihood ratio: how surely two items go together, Σ_j 0.98^k · √G²(j, candidate).
+//! How surely items go together: Σ_k 0.98^k · √G²(h_k, x), the root keeping one overwhelming pair from outvoting
+//! the whole history.
 //!
-//! Dunning 1993. The root keeps one overwhelming pair from outvoting the whole history.
+//! Dunning 1993. In the inner loop G² is taken to first order in margins over all users, as for Poisson counts:
+//! G² ≈ 2·(k·ln(k/e) − (k − e)) with e = n_h·n_x/N, and 0 where k ≤ e. [`crate::cooccurrence::Margins::llr`] is the
+//! exact value, which answers show.
 
-use super::{PairModel, Seen};
+use crate::math::ln;
 
-pub(crate) struct Llr;
+pub(crate) const NAME: &str = "llr";
+pub(crate) const DECAY: f32 = 0.98;
 
-impl PairModel for Llr {
-    fn name(&self) -> &'static str {
-        "llr"
+/// What `both` users out of `expected` say.
+pub(crate) fn value(both: u32, expected: f32) -> f32 {
+    let both = both as f32;
+    if both <= expected {
+        return 0.0;
     }
-
-    fn value(&self, seen: Seen<'_>) -> f32 {
-        let both = seen.pair.count;
-        let margins = crate::cooccurrence::Margins {
-            both,
-            first: seen.first as u32,
-            second: seen.second as u32,
-            total: seen.total as u32,
-        };
-        margins.llr().max(0.0) as f32
-    }
-
-    fn decay(&self, back: usize) -> f32 {
-        0.98f32.powi(back as i32)
-    }
-
-    fn reason(&self) -> &'static str {
-        "goes together more often than chance"
-    }
+    2.0 * (both * ln(both / expected) - (both - expected)).max(0.0)
 }

@@ -1,61 +1,48 @@
-//! The models: each a file, each a view on the shared state that scores candidates for a history.
+//! The models: each a file, each a way of reading the shared counts.
 //!
-//! Models are not separate programs with separate memories. The counts are kept once, in the state, and a
-//! model is a way of reading them; so a further model costs no learning time, and one walk over the rows of the
-//! history's items feeds every model of pairs at once.
+//! Models are not separate programs with separate memories. What was counted is kept once, in the state, and a
+//! model is a view on it; so a further model costs no learning time, and one walk over the rows of the history's
+//! items feeds every model of pairs at once.
 //!
-//! | kind | trait | candidates come from |
-//! |---|---|---|
-//! | pairs | [`PairModel`] | neighbours of the items in the history |
-//! | popularity | a half-life of [`crate::hot`] | the hottest items |
+//! A pair model scores a candidate x for a history h_0 (latest), h_1, ... as
 //!
-//! A pair model adds, for each item `j` of the history, k places back, its value for (j, candidate) times
-//! `decay(k)`.
+//! ```text
+//! score(x) = finish(x) · Σ_k decay^k · own(h_k) · value(h_k, x)
+//! ```
+//!
+//! where `value` reads the pair's counts. Factors that depend on one item alone are kept out of the inner loop.
 
-mod cooccurrence;
-mod item_cosine;
-mod llr;
-mod rules;
+pub(crate) mod cooccurrence;
+pub(crate) mod item_cosine;
+pub(crate) mod llr;
+pub(crate) mod rules;
+pub(crate) mod user_knn;
 
-use crate::cooccurrence::Pair;
 use crate::hot::LIVES;
 
-/// What a pair model sees of the pair (history's item, candidate).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub(crate) pair: &'a Pair,
-    /// Users who came to the history's item.
-    pub(crate) first: f32,
-    /// Users who came to the candidate.
-    pub(crate) second: f32,
-    /// All users.
-    pub(crate) total: f32,
-}
+/// The models, in the order of their columns: those that go by the history, then popularity by half-life.
+pub(crate) const COLUMNS: usize = PERSONAL + LIVES;
 
-/// A model that scores a candidate from what the history's items have to do with it.
-pub(crate) trait PairModel: Sync {
-    /// Its name in requests, reasons and reports.
-    fn name(&self) -> &'static str;
-    /// Its value for one pair.
-    fn value(&self, seen: Seen<'_>) -> f32;
-    /// The weight of the item `back` places back in the history, 0 being the latest.
-    fn decay(&self, back: usize) -> f32;
-    /// What a person is told.
-    fn reason(&self) -> &'static str;
-}
+/// How many models go by the history.
+pub(crate) const PERSONAL: usize = 5;
 
-/// Every pair model, in the order of their columns.
-pub(crate) const PAIR_MODELS: [&dyn PairModel; PAIRS] =
-    [&item_cosine::ItemCosine, &llr::Llr, &cooccurrence::Cooccurrence, &rules::Rules];
+/// The column of [`item_cosine`].
+pub(crate) const COSINE: usize = 0;
+/// The column of [`llr`].
+pub(crate) const LLR: usize = 1;
+/// The column of [`cooccurrence`].
+pub(crate) const COOCCURRENCE: usize = 2;
+/// The column of [`rules`].
+pub(crate) const RULES: usize = 3;
+/// The column of [`user_knn`].
+pub(crate) const USER_KNN: usize = 4;
 
-/// How many pair models there are.
-pub(crate) const PAIRS: usize = 4;
-
-/// Columns of a candidate's scores: the pair models, then popularity by half-life.
-pub(crate) const COLUMNS: usize = PAIRS + LIVES;
-
-/// The names of the columns.
-pub(crate) const POPULARITY_NAMES: [&str; LIVES] = [
+const NAMES: [&str; COLUMNS] = [
+    item_cosine::NAME,
+    llr::NAME,
+    cooccurrence::NAME,
+    rules::NAME,
+    user_knn::NAME,
     "popular-1h",
     "popular-6h",
     "popular-1d",
@@ -68,10 +55,10 @@ pub(crate) const POPULARITY_NAMES: [&str; LIVES] = [
 
 /// The name of a column.
 pub(crate) fn column_name(column: usize) -> &'static str {
-    if column < PAIRS { PAIR_MODELS[column].name() } else { POPULARITY_NAMES[column - PAIRS] }
+    NAMES[column]
 }
 
 /// The column of a name.
 pub(crate) fn column_of(name: &str) -> Option<usize> {
-    (0..COLUMNS).find(|&column| column_name(column) == name)
+    NAMES.iter().position(|&known| known == name)
 }

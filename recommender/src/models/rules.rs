@@ -1,27 +1,20 @@
-//! Directed rules: what comes after what, Σ_j 0.8^k · Σ 1/d.
+//! Directed rules: what comes after what, Σ_k 0.3^k · f(h_k, x) / n_h, with f = Σ 1/d over the times x came after.
 //!
-//! Sequential rules as in Ludewig & Jannach, Evaluation of Session-based Recommendation Algorithms, 2018,
+//! Sequential rules as in Ludewig & Jannach, Evaluation of Session-based Recommendation Algorithms, UMUAI 2018,
 //! with the history's items weighted by recency instead of the last one alone.
 
-use super::{PairModel, Seen};
+use crate::cooccurrence::Pair;
 use crate::cooccurrence::counts::UNIT;
 
-pub(crate) struct Rules;
+pub(crate) const NAME: &str = "rules";
+pub(crate) const DECAY: f32 = 0.3;
 
-impl PairModel for Rules {
-    fn name(&self) -> &'static str {
-        "rules"
-    }
+/// The factor of an item of the history that `users` came to.
+pub(crate) fn factor(users: u32) -> f32 {
+    1.0 / users.max(1) as f32
+}
 
-    fn value(&self, seen: Seen<'_>) -> f32 {
-        seen.pair.forward as f32 / UNIT / seen.first.max(1.0)
-    }
-
-    fn decay(&self, back: usize) -> f32 {
-        0.8f32.powi(back as i32)
-    }
-
-    fn reason(&self) -> &'static str {
-        "usually comes next"
-    }
+/// What the pair says.
+pub(crate) fn value(pair: &Pair) -> f32 {
+    pair.forward as f32 / UNIT
 }

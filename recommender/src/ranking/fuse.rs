@@ -1,97 +1,282 @@
-//! Many scores of a candidate into one.
+//! Many scores of a candidate into one, by weights learnt online.
 //!
-//! Each column is divided by its greatest value among the candidates, so that columns are alike in scale, and
-//! weighted.
+//! The fusion is a conditional logit: the chance that the user takes candidate x out of the candidates is
+//!
+//! ```text
+//! P(x) = e^{s(x)} / Σ_y e^{s(y)}        s(x) = Σ_f θ_f · φ_f(x)
+//! ```
+//!
+//! | features φ | made of |
+//! |---|---|
+//! | share | a personal model's score, divided by its greatest among the candidates |
+//! | log share | 1 + ln(share) / 9.2, at least 0 |
+//! | popularity, log popularity | the same of each half-life's decayed sum, relative to the hottest item |
+//! | seen, recent | whether the history has the item, and 0.8^k if it stands k places back |
+//!
+//! A like is a lesson (every one at first, fewer later): before it is learnt, the candidates for that user are ranked, and θ moves along the
+//! gradient φ(taken) − Σ_x P(x)·φ(x), by steps that shrink per feature (AdaGrad). So what counts is which sources'
+//! items are taken, on this very log; half-lives need no choosing, because each is a feature of its own. Weights
+//! are the sum of a common set and one by length of history, so that a new user's may differ.
+//!
+//! Items the user acted on at the very same time are left out of the lesson: lines of one invoice give each other
+//! away.
+//!
+//! # Source
+//! McFadden, Conditional logit analysis of qualitative choice behavior, 1974. Duchi, Hazan, Singer, Adaptive
+//! subgradient methods, JMLR 2011, figure 1.
 
-use super::candidates::{Row, Scratch};
-use crate::models::{COLUMNS, PAIRS, column_name};
+use super::candidates::Scratch;
+use crate::hot::LIVES;
+use crate::ids::ItemIdx;
+use crate::math::{exp, ln};
+use crate::models::{COLUMNS, PERSONAL, column_name, column_of};
+use crate::state::State;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
-/// How candidates are scored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Scoring<'a> {
-    /// By one column.
+/// By what candidates are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModelChoice {
+    /// By one model.
     Column(usize),
-    /// By all, weighted.
-    Fused(&'a Fusion),
+    /// By all.
+    Fused,
 }
 
-/// The weights of the columns.
+impl ModelChoice {
+    /// The choice of a name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        if name == "fused" { Some(Self::Fused) } else { column_of(name).map(Self::Column) }
+    }
+}
+
+const LOGS: usize = PERSONAL;
+const POPULAR: usize = LOGS + PERSONAL;
+const POPULAR_SHARE: usize = POPULAR + LIVES;
+const SEEN: usize = POPULAR_SHARE + LIVES;
+const RECENT: usize = SEEN + 1;
+const FEATURES: usize = RECENT + 1;
+
+/// Sets of weights beside the common one, by length of history.
+const CONTEXTS: usize = 5;
+
+/// ln of the share below which candidates are alike: a ten-thousandth of the greatest.
+const LOG_MIN: f32 = -9.2;
+
+/// How far the history's own items are told apart by recency.
+const RECENT_DECAY: f32 = 0.8;
+
+/// The first step of a weight.
+const RATE: f32 = 0.1;
+
+/// After this many likes, lessons become rarer: see [`Fusion::is_lesson`].
+const LESSONS_DENSE: u64 = 4096;
+
+/// In the long run one like in this many is a lesson.
+const LESSON_EVERY_MAX: u64 = 64;
+
+type Weights = [f32; FEATURES];
+
+/// The learnt weights.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fusion {
-    weights: [f32; COLUMNS],
+    /// Common weights, then those of each context.
+    weights: [Weights; 1 + CONTEXTS],
+    /// Sums of squared gradients.
+    squares: [Weights; 1 + CONTEXTS],
+    /// Likes seen.
+    likes: u64,
+    /// The like that is the next lesson.
+    next_lesson: u64,
 }
 
 impl Default for Fusion {
     fn default() -> Self {
-        let mut weights = [0.0; COLUMNS];
-        weights[..PAIRS].copy_from_slice(&[1.0, 0.5, 1.0, 0.5]);
-        weights[PAIRS + 4] = 0.1;
-        weights[COLUMNS - 1] = 0.1;
-        Self { weights }
+        let mut weights = [[0.0; FEATURES]; 1 + CONTEXTS];
+        weights[0][LOGS..POPULAR].fill(2.0);
+        weights[0][POPULAR + 4] = 1.0;
+        weights[0][POPULAR + 7] = 1.0;
+        Self { weights, squares: [[1e-2; FEATURES]; 1 + CONTEXTS], likes: 0, next_lesson: 0 }
     }
 }
 
 impl Fusion {
-    /// The weight of each column.
-    pub(crate) fn report(&self) -> Vec<(&'static str, f64)> {
-        self.weights
-            .iter()
-            .enumerate()
-            .map(|(column, &weight)| (column_name(column), f64::from(weight)))
-            .collect()
+    /// Counts a like, and says whether to learn from it.
+    ///
+    /// A lesson costs as much as an answer, some twenty times what counting costs. So while little is known every
+    /// like is one, and then one in 1 + likes/[`LESSONS_DENSE`], down to one in [`LESSON_EVERY_MAX`].
+    pub(crate) fn is_lesson(&mut self) -> bool {
+        let like = self.likes;
+        self.likes += 1;
+        if like < self.next_lesson {
+            return false;
+        }
+        self.next_lesson = like + (1 + like / LESSONS_DENSE).min(LESSON_EVERY_MAX);
+        true
     }
 
-    /// The half-life that predicts best.
-    pub(crate) fn best_life(&self) -> usize {
-        let lives = &self.weights[PAIRS..];
-        (0..lives.len()).fold(0, |best, life| if lives[life] > lives[best] { life } else { best })
+    /// Turns the gathered scores into features.
+    pub(crate) fn prepare(state: &State, scratch: &mut Scratch) {
+        let count = scratch.items.len();
+        scratch.features.clear();
+        scratch.features.resize(FEATURES * count, 0.0);
+        for column in 0..PERSONAL {
+            let greatest = scratch.rows.iter().fold(0.0f32, |most, row| most.max(row[column]));
+            if greatest > 0.0 {
+                let inverse = 1.0 / greatest;
+                let (shares, logs) = two(&mut scratch.features, count, column, LOGS + column);
+                for ((share, log), row) in shares.iter_mut().zip(logs).zip(&scratch.rows) {
+                    *share = row[column] * inverse;
+                    *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
+                }
+            }
+        }
+        for (place, &item) in scratch.items.iter().enumerate() {
+            let logs = state.hot.logs(item);
+            for (life, log) in logs.into_iter().enumerate() {
+                scratch.features[(POPULAR + life) * count + place] = log_feature(log);
+                scratch.features[(POPULAR_SHARE + life) * count + place] = exp(log);
+            }
+        }
+        let mut recency = 1.0;
+        for back in 0..scratch.history.len() {
+            if let Some(place) = scratch.find(scratch.history[back]) {
+                scratch.features[SEEN * count + place] = 1.0;
+                scratch.features[RECENT * count + place] = recency;
+            }
+            recency *= RECENT_DECAY;
+        }
     }
+
+    /// Fills the scores of prepared candidates.
+    pub(crate) fn score(&self, choice: ModelChoice, scratch: &mut Scratch) {
+        let count = scratch.items.len();
+        scratch.scores.clear();
+        match choice {
+            ModelChoice::Column(column) if column < PERSONAL => {
+                scratch.scores.extend(scratch.rows.iter().map(|row| row[column]));
+            }
+            ModelChoice::Column(column) => {
+                let from = (POPULAR + column - PERSONAL) * count;
+                scratch.scores.extend_from_slice(&scratch.features[from..from + count]);
+            }
+            ModelChoice::Fused => {
+                scratch.scores.resize(count, 0.0);
+                let weights = self.total(scratch.history.len());
+                for (weight, feature) in weights.iter().zip(scratch.features.chunks_exact(count.max(1))) {
+                    for (score, value) in scratch.scores.iter_mut().zip(feature) {
+                        *score += weight * value;
+                    }
+                }
+                to_chances(&mut scratch.scores);
+            }
+        }
+    }
+
+    /// Learns that `taken` was taken out of the prepared candidates, of which those to `skip` do not count.
+    pub(crate) fn learn(&mut self, scratch: &mut Scratch, taken: ItemIdx, skip: impl Fn(ItemIdx) -> bool) {
+        let Some(taken) = scratch.find(taken) else { return };
+        let count = scratch.items.len();
+        self.score(ModelChoice::Fused, scratch);
+        let mut kept = 0.0;
+        for (place, &item) in scratch.items.iter().enumerate() {
+            if place != taken && skip(item) {
+                scratch.scores[place] = 0.0;
+            }
+            kept += scratch.scores[place];
+        }
+        let context = 1 + context(scratch.history.len());
+        for f in 0..FEATURES {
+            let feature = &scratch.features[f * count..(f + 1) * count];
+            let expected: f32 =
+                feature.iter().zip(&scratch.scores).map(|(value, chance)| value * chance).sum();
+            let gradient = feature[taken] - expected / kept;
+            for set in [0, context] {
+                self.squares[set][f] += gradient * gradient;
+                self.weights[set][f] += RATE * gradient / self.squares[set][f].sqrt();
+            }
+        }
+    }
+
+    /// The part each model has in the score of a prepared candidate.
+    pub(crate) fn parts(&self, choice: ModelChoice, scratch: &Scratch, place: usize) -> [f32; COLUMNS] {
+        let count = scratch.items.len();
+        let weights = self.total(scratch.history.len());
+        let part = |feature: usize| weights[feature] * scratch.features[feature * count + place];
+        std::array::from_fn(|column| match choice {
+            ModelChoice::Column(only) if column != only => 0.0,
+            _ if column < PERSONAL => part(column) + part(LOGS + column),
+            _ => part(POPULAR + column - PERSONAL) + part(POPULAR_SHARE + column - PERSONAL),
+        })
+    }
+
+    /// The weight of each model for a user with some history.
+    pub(crate) fn report(&self) -> Vec<(&'static str, f64)> {
+        let weights = self.total(usize::MAX);
+        let weight = |column: usize| match column.checked_sub(PERSONAL) {
+            Some(life) => weights[POPULAR + life] + weights[POPULAR_SHARE + life],
+            None => weights[column] + weights[LOGS + column],
+        };
+        (0..COLUMNS).map(|column| (column_name(column), f64::from(weight(column)))).collect()
+    }
+
+    /// The half-life that predicts best what users without a history take.
+    pub(crate) fn best_life(&self) -> usize {
+        let weights = self.total(0);
+        let weight = |life: usize| weights[POPULAR + life] + weights[POPULAR_SHARE + life];
+        (0..LIVES).fold(0, |best, life| if weight(life) > weight(best) { life } else { best })
+    }
+
+    fn total(&self, history: usize) -> Weights {
+        let own = &self.weights[1 + context(history)];
+        std::array::from_fn(|feature| self.weights[0][feature] + own[feature])
+    }
+}
+
+fn context(history: usize) -> usize {
+    match history {
+        0 => 0,
+        1 => 1,
+        2..=4 => 2,
+        5..=14 => 3,
+        _ => 4,
+    }
+}
+
+fn log_feature(log: f32) -> f32 {
+    1.0 - log.max(LOG_MIN) / LOG_MIN
+}
+
+/// Two features at once, the first standing before the second.
+fn two(features: &mut [f32], count: usize, first: usize, second: usize) -> (&mut [f32], &mut [f32]) {
+    let (head, tail) = features.split_at_mut(second * count);
+    (&mut head[first * count..(first + 1) * count], &mut tail[..count])
+}
+
+/// Turns scores into chances that sum to 1.
+fn to_chances(scores: &mut [f32]) {
+    let most = scores.iter().fold(f32::MIN, |most, &score| most.max(score));
+    let mut sum = 0.0;
+    for score in scores.iter_mut() {
+        *score = exp(*score - most);
+        sum += *score;
+    }
+    scores.iter_mut().for_each(|score| *score /= sum);
 }
 
 impl Snapshot for Fusion {
     fn save(&self, out: &mut Writer) {
-        self.weights.iter().for_each(|&weight| out.f32(weight));
+        self.weights.iter().chain(&self.squares).flatten().for_each(|&value| out.f32(value));
+        out.u64(self.likes);
+        out.u64(self.next_lesson);
     }
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let mut weights = [0.0; COLUMNS];
-        for weight in &mut weights {
-            *weight = input.f32()?;
+        let mut fusion = Self::default();
+        for value in fusion.weights.iter_mut().chain(&mut fusion.squares).flatten() {
+            *value = input.f32()?;
         }
-        Ok(Self { weights })
-    }
-}
-
-/// Weights with the columns' scales taken in, for one set of candidates.
-pub(crate) struct Scaled {
-    weights: Row,
-}
-
-impl Scaled {
-    pub(crate) fn new(scoring: Scoring<'_>, scratch: &Scratch) -> Self {
-        let weights = match scoring {
-            Scoring::Column(column) => std::array::from_fn(|other| f32::from(u8::from(other == column))),
-            Scoring::Fused(fusion) => {
-                let mut greatest = [0.0f32; COLUMNS];
-                for row in &scratch.rows {
-                    for (most, value) in greatest.iter_mut().zip(row) {
-                        *most = most.max(*value);
-                    }
-                }
-                let scaled = |c: usize| if greatest[c] > 0.0 { fusion.weights[c] / greatest[c] } else { 0.0 };
-                std::array::from_fn(scaled)
-            }
-        };
-        Self { weights }
-    }
-
-    /// The part each column has in a candidate's score.
-    pub(crate) fn parts(&self, row: &Row) -> Row {
-        std::array::from_fn(|column| self.weights[column] * row[column])
-    }
-
-    pub(crate) fn score(&self, row: &Row) -> f32 {
-        self.parts(row).iter().sum()
+        fusion.likes = input.u64()?;
+        fusion.next_lesson = input.u64()?;
+        Ok(fusion)
     }
 }

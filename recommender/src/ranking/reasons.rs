@@ -1,11 +1,11 @@
 //! Why an item was recommended: the models that spoke for it, and the user's own items that made them speak.
 
-use super::candidates::{HISTORY_ASKED, Row};
+use super::candidates::HISTORY_ASKED;
 use crate::cooccurrence::Margins;
 use crate::hot::HALF_LIVES_MS;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::ingest::action::Actions;
-use crate::models::{COLUMNS, PAIR_MODELS, PAIRS, Seen, column_name};
+use crate::models::{COLUMNS, PERSONAL, column_name};
 use crate::serving::{Evidence, Reason};
 use crate::state::State;
 
@@ -29,7 +29,7 @@ pub(crate) struct Witness<'a> {
 
 impl Witness<'_> {
     /// The reasons for `item`, whose score has these `parts`.
-    pub(crate) fn reasons(&self, item: ItemIdx, parts: &Row) -> Vec<Reason> {
+    pub(crate) fn reasons(&self, item: ItemIdx, parts: &[f32; COLUMNS]) -> Vec<Reason> {
         let total: f32 = parts.iter().map(|part| part.max(0.0)).sum();
         let mut order: Vec<usize> =
             (0..COLUMNS).filter(|&c| parts[c] > SHARE_MIN * total && total > 0.0).collect();
@@ -39,34 +39,30 @@ impl Witness<'_> {
     }
 
     fn reason(&self, item: ItemIdx, column: usize, share: f32) -> Reason {
-        let because = if column < PAIRS { self.evidence(item, column) } else { Vec::new() };
+        let because = if column < PERSONAL { self.evidence(item) } else { Vec::new() };
         let text = match because.first() {
             Some(first) => {
                 let name = first.title.as_deref().unwrap_or(&first.item_id);
-                format!(
-                    "{}: {} people came to both this and {name}",
-                    PAIR_MODELS[column].reason(),
-                    first.count
-                )
+                format!("{} people came to both this and {name}", first.count)
             }
-            None if column < PAIRS => PAIR_MODELS[column].reason().to_owned(),
-            None => popularity(HALF_LIVES_MS[column - PAIRS], self.state.hot.count(item)),
+            None if column < PERSONAL => "goes with the history".to_owned(),
+            None => popularity(HALF_LIVES_MS[column - PERSONAL], self.state.hot.count(item)),
         };
         Reason { source: column_name(column), text, share: f64::from(share), because }
     }
 
     /// The history's items that a pair model goes by, strongest first.
-    fn evidence(&self, item: ItemIdx, column: usize) -> Vec<Evidence> {
-        let (state, model) = (self.state, PAIR_MODELS[column]);
+    fn evidence(&self, item: ItemIdx) -> Vec<Evidence> {
+        let state = self.state;
         let total = state.users.with_likes();
         let mut found: Vec<(f32, ItemIdx, Margins)> = Vec::new();
         for (back, &own) in self.history.iter().enumerate().take(HISTORY_ASKED) {
             let Some(pair) = state.pairs.pair(own, item) else { continue };
             let (first, second) = (state.items.users(own), state.items.users(item));
-            let seen = Seen { pair, first: first as f32, second: second as f32, total: total as f32 };
-            let value = model.decay(back) * model.value(seen);
+            let margins = Margins { both: pair.count, first, second, total };
+            let value = 0.9f32.powi(back as i32) * margins.cosine() as f32;
             if value > 0.0 {
-                found.push((value, own, Margins { both: pair.count, first, second, total }));
+                found.push((value, own, margins));
             }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -6,6 +6,7 @@
 //! | [`Items`] | ids, attributes, how many users came | `items.max` |
 //! | [`Hot`] | decayed sums, windows | items |
 //! | [`Pairs`] | co-occurrence rows | items × `cooccurrence.row.max` |
+//! | postings | the last users of each item | items × 128 |
 //! | sources | names of the streams that events came from | [`positions::SOURCES_MAX`] |
 //!
 //! Only `apply` changes state; models read it.
@@ -13,6 +14,7 @@
 pub mod decay;
 pub mod items;
 pub mod positions;
+pub(crate) mod postings;
 pub mod ring;
 pub mod snapshot;
 pub mod users;
@@ -23,6 +25,7 @@ use crate::hot::Hot;
 use crate::ids::{ItemIdx, UserIdx};
 use items::Items;
 use positions::Sources;
+use postings::Postings;
 use ring::Visit;
 use snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use users::Users;
@@ -34,6 +37,7 @@ pub struct State {
     pub(crate) items: Items,
     pub(crate) hot: Hot,
     pub(crate) pairs: Pairs,
+    pub(crate) postings: Postings,
     pub(crate) sources: Sources,
     /// The newest event time seen: what "now" means when nobody says.
     pub(crate) newest_ms: i64,
@@ -75,6 +79,7 @@ impl State {
             if new {
                 self.items.count_user(act.item);
                 self.users.count_liked(user);
+                self.postings.add(act.item, user);
             }
             self.pairs.learn(act.item, before, new, limits.row_max);
         }
@@ -89,6 +94,7 @@ impl Snapshot for State {
         self.items.save(out);
         self.hot.save(out);
         self.pairs.save(out);
+        self.postings.save(out);
         self.sources.save(out);
         out.i64(self.newest_ms);
     }
@@ -99,6 +105,7 @@ impl Snapshot for State {
             items: Items::load(input)?,
             hot: Hot::load(input)?,
             pairs: Pairs::load(input)?,
+            postings: Postings::load(input)?,
             sources: Sources::load(input)?,
             newest_ms: input.i64()?,
         })

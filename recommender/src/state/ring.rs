@@ -1,4 +1,7 @@
-//! A user's last events, oldest out first.
+//! A user's last events, oldest out first, and the bare items liked before those.
+//!
+//! An event that leaves the ring takes its time, action and origin with it. The item it liked stays known a while
+//! longer, in 4 bytes: recommending what the user has long had is the most embarrassing answer there is.
 
 use std::collections::VecDeque;
 
@@ -33,10 +36,15 @@ impl Visit {
     }
 }
 
+/// How many liked items are remembered beyond the ring. At the bound, further ones are forgotten.
+const OLDER_MAX: usize = 4096;
+
 /// The last events of a user.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ring {
     visits: VecDeque<Visit>,
+    /// Items liked before the oldest visit, in order of index.
+    older: Vec<ItemIdx>,
 }
 
 impl Ring {
@@ -55,9 +63,14 @@ impl Ring {
         self.visits.iter().rev()
     }
 
+    /// The items liked before the events kept, in order of index.
+    pub(crate) fn older(&self) -> &[ItemIdx] {
+        &self.older
+    }
+
     /// Marks earlier likes of an item as superseded, and says whether there were any.
     pub(crate) fn supersede(&mut self, item: ItemIdx) -> bool {
-        let mut found = false;
+        let mut found = self.older.binary_search(&item).is_ok();
         for visit in self.visits.iter_mut().filter(|visit| visit.item == item && visit.sign > 0) {
             visit.superseded = true;
             found = true;
@@ -68,13 +81,23 @@ impl Ring {
     /// Adds an event, dropping the oldest beyond `max`.
     pub(crate) fn push(&mut self, visit: Visit, max: usize) {
         while self.visits.len() >= max {
-            self.visits.pop_front();
+            if let Some(oldest) = self.visits.pop_front().filter(|visit| visit.sign > 0) {
+                self.remember(oldest.item);
+            }
         }
         self.visits.push_back(visit);
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
-        self.visits.capacity() * size_of::<Visit>()
+        self.visits.capacity() * size_of::<Visit>() + self.older.capacity() * 4
+    }
+
+    fn remember(&mut self, item: ItemIdx) {
+        if self.older.len() < OLDER_MAX
+            && let Err(place) = self.older.binary_search(&item)
+        {
+            self.older.insert(place, item);
+        }
     }
 }
 
@@ -90,6 +113,8 @@ impl Snapshot for Ring {
             out.i64(visit.offset);
             out.i64(visit.time_ms);
         }
+        out.u32(self.older.len() as u32);
+        self.older.iter().for_each(|item| out.u32(item.0));
     }
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
@@ -106,6 +131,10 @@ impl Snapshot for Ring {
                 time_ms: input.i64()?,
             });
         }
-        Ok(Self { visits })
+        let mut older = Vec::new();
+        for _ in 0..input.count(4)? {
+            older.push(ItemIdx(input.u32()?));
+        }
+        Ok(Self { visits, older })
     }
 }

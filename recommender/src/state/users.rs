@@ -46,6 +46,11 @@ impl Users {
         self.with_likes
     }
 
+    /// How many different items a user liked.
+    pub fn likes(&self, user: UserIdx) -> u32 {
+        self.users[user.at()].likes
+    }
+
     /// The index of a user.
     pub fn find(&self, id: &str) -> Option<UserIdx> {
         self.ids.get(id).map(UserIdx)

@@ -1,0 +1,53 @@
+//! Logarithm and exponential of single floats, to about 1 part in 10⁵: fast, and the same on every machine.
+//!
+//! The standard library's call the platform's C library, whose last bits differ between systems. These use only
+//! additions, multiplications and shifts of bits, which IEEE 754 fixes.
+
+/// Natural logarithm of a positive, normal number.
+pub(crate) fn ln(x: f32) -> f32 {
+    let bits = x.to_bits();
+    // x = m·2^e with m in [√½, √2), where the series is best.
+    let shifted = bits.wrapping_sub(0x3f35_04f3);
+    let exponent = (shifted as i32 >> 23) as f32;
+    let mantissa = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(0x3f35_04f3));
+    // ln(m) = 2·artanh(t), t = (m − 1)/(m + 1), |t| < 0.172.
+    let t = (mantissa - 1.0) / (mantissa + 1.0);
+    let t2 = t * t;
+    exponent * std::f32::consts::LN_2 + 2.0 * t * (1.0 + t2 * (1.0 / 3.0 + t2 * (0.2 + t2 * (1.0 / 7.0))))
+}
+
+/// e^x, 0 below -87 and bounded above 88.
+pub(crate) fn exp(x: f32) -> f32 {
+    if x < -87.0 {
+        return 0.0;
+    }
+    let scaled = x.min(88.0) * std::f32::consts::LOG2_E;
+    let whole = scaled.round();
+    let rest = (scaled - whole) * std::f32::consts::LN_2;
+    let series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0 + rest * (1.0 / 24.0 + rest / 120.0))));
+    series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_the_exact_values() {
+        for step in 1..4000 {
+            let x = 1.02f32.powi(step - 2000);
+            if x.is_normal() {
+                let exact = f64::from(x).ln() as f32;
+                assert!((ln(x) - exact).abs() <= 1e-5 * exact.abs().max(1.0), "ln {x}: {} {exact}", ln(x));
+            }
+        }
+        for step in -8600..8800 {
+            let x = step as f32 / 100.0;
+            let exact = f64::from(x).exp() as f32;
+            assert!((exp(x) - exact).abs() <= 2e-5 * exact, "exp {x}: {} {exact}", exp(x));
+        }
+        assert_eq!(exp(-1e9), 0.0);
+        assert_eq!(ln(1.0), 0.0);
+        assert_eq!(exp(0.0), 1.0);
+    }
+}
