@@ -123,7 +123,7 @@ keys! {
     /// How far a producer's timestamp may lie in the future.
     log_message_timestamp_after_max_ms: i64 = "log.message.timestamp.after.max.ms",
         Some("3600000"), Form::Long(0, i64::MAX), Medium;
-    /// How stored batches are compressed: `producer` keeps each as it came.
+    /// Accepted so that configurations written for a cluster work. Batches are kept as they came.
     compression_type: String = "compression.type", Some("producer"), Form::OneOf(super::topic::COMPRESSIONS), High;
 
     /// Memory for the keys of one compaction, in bytes.
@@ -176,9 +176,6 @@ keys! {
     /// How long a silent idempotent producer is remembered.
     producer_id_expiration_ms: i64 =
         "producer.id.expiration.ms", Some("86400000"), Form::Int(1, i32::MAX), Low;
-    /// The longest transaction a producer may ask for.
-    transaction_max_timeout: Duration =
-        "transaction.max.timeout.ms", Some("900000"), Form::Int(1, i32::MAX), High;
 
     /// Whether the recommender learns from this broker's topics.
     recommender_enable: bool = "recommender.enable", Some("true"), Form::Bool, High;

@@ -25,7 +25,7 @@ keys! {
     /// What happens to old records: `delete` by age and size, `compact` to the last of each key, or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", None, Form::SomeOf(&["compact", "delete"]), Medium,
         from &[synonym("log.cleanup.policy", 1)];
-    /// How stored batches are compressed: `producer` keeps each as it came.
+    /// Accepted so that tools written for a cluster work. Batches are kept as they came, whatever is asked for.
     compression_type: TopicCompression = "compression.type", None, Form::OneOf(COMPRESSIONS), Medium,
         from &[synonym("compression.type", 1)];
     /// How long a compacted topic still shows that a key was deleted.
@@ -34,7 +34,8 @@ keys! {
     /// How long a removed file stays on disk, as `.deleted`.
     file_delete_delay_ms: i64 = "file.delete.delay.ms", None, Form::Long(0, i64::MAX), Medium,
         from &[synonym("log.segment.delete.delay.ms", 1)];
-    /// How long a record may stay in memory alone before it is synced to disk.
+    /// Accepted so that tools written for a cluster work. The broker's `log.flush.interval.ms` decides for
+    /// every topic how long a record may stay in memory alone.
     flush_ms: i64 = "flush.ms", None, Form::Long(1, i64::MAX), Medium,
         from &[synonym("log.flush.interval.ms", 1)];
     /// One entry of the offset index for about this many bytes of log.
@@ -100,20 +101,20 @@ pub fn topic_keys() -> &'static [Key] {
     TOPIC_KEYS
 }
 
-/// `compression.type`: what is done to batches on the way in.
+/// `compression.type`: how a topic's batches are asked to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicCompression {
-    /// Nothing: they are stored as they came.
+    /// As they come.
     Producer,
-    /// They are stored without compression.
+    /// Without compression.
     Uncompressed,
-    /// They are stored compressed with gzip.
+    /// With gzip.
     Gzip,
-    /// They are stored compressed with snappy.
+    /// With snappy.
     Snappy,
-    /// They are stored compressed with LZ4.
+    /// With LZ4.
     Lz4,
-    /// They are stored compressed with zstd.
+    /// With zstd.
     Zstd,
 }
 
