@@ -141,19 +141,37 @@ impl MemoryDisk {
         state.faults = Faults::default();
     }
 
-    /// Flips one bit of a file, as a failing disk does.
+    /// Changes a file behind everyone's back, as a failing disk or a careless person does.
     ///
     /// # Errors
-    /// There is no such file, or it is too short.
-    pub fn flip_bit(&self, path: &Path, bit: usize) -> io::Result<()> {
+    /// There is no such file.
+    pub fn damage(&self, path: &Path, how: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         let mut state = self.state.lock();
         let id = state.find(path)?;
         let file = state.file(id);
-        let byte = file.now.get_mut(bit / 8).ok_or(io::ErrorKind::UnexpectedEof)?;
-        *byte ^= 1 << (bit % 8);
-        file.durable = file.now.clone();
-        file.unsynced.clear();
+        how(&mut file.now);
+        file.sync();
         Ok(())
+    }
+
+    /// Another disk with the same content, all of it durable.
+    pub fn copy(&self, seed: u64) -> Self {
+        let state = self.state.lock();
+        let copy = Self::new(seed);
+        {
+            let mut new = copy.state.lock();
+            new.next_file = state.next_file;
+            for (id, file) in &state.files {
+                let (now, durable) = (file.now.clone(), file.now.clone());
+                let modified_ms = file.modified_ms;
+                new.files.insert(*id, FileState { now, durable, unsynced: Vec::new(), modified_ms });
+            }
+            for (dir, names) in &state.dirs {
+                let (now, versions) = (names.now.clone(), vec![names.now.clone()]);
+                new.dirs.insert(dir.clone(), Names { now, versions });
+            }
+        }
+        copy
     }
 
     /// Every file's path and size.
@@ -212,7 +230,7 @@ impl FileState {
                     while start < bytes.len() {
                         let sector = SECTOR_BYTES - (position + start) % SECTOR_BYTES;
                         let end = (start + sector).min(bytes.len());
-                        if next(random) % 2 == 0 {
+                        if next(random).is_multiple_of(2) {
                             let bytes = bytes[start..end].to_vec();
                             apply(&mut kept, &Change::Write { position: position + start, bytes });
                         }

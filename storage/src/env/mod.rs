@@ -52,9 +52,15 @@ impl Env {
     /// A simulated machine: everything it does follows from the seed. The clock stands at `now`.
     pub fn simulated(seed: u64, now: TimestampMs) -> (Self, MemoryDisk, Arc<ManualClock>) {
         let disk = MemoryDisk::new(seed);
+        let (env, clock) = Self::on_disk(disk.clone(), seed, now);
+        (env, disk, clock)
+    }
+
+    /// As [`Self::simulated`], on a disk that exists.
+    pub fn on_disk(disk: MemoryDisk, seed: u64, now: TimestampMs) -> (Self, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(now));
         let random = Arc::new(SeededRandom::new(seed));
-        (Self { disk: Arc::new(disk.clone()), clock: clock.clone(), random }, disk, clock)
+        (Self { disk: Arc::new(disk), clock: clock.clone(), random }, clock)
     }
 
     /// A random (version 4) UUID, as Apache Kafka makes its topic and directory ids.

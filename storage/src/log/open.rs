@@ -246,6 +246,10 @@ impl Opening {
                 .damage
                 .push(format!("{} ends at offset {end}, not where the next begins", file.display()));
         }
+        if next.is_none() && !self.open.clean && end < self.open.recovery_point {
+            let point = self.open.recovery_point;
+            self.report.damage.push(format!("{} ends at offset {end}, {point} was synced", file.display()));
+        }
         if synced && next.is_some() {
             return Ok(true);
         }

@@ -140,6 +140,11 @@ impl Tail {
         }
     }
 
+    /// Whether a batch's offsets are possible behind the last.
+    fn can_follow(&self, head: &Head) -> bool {
+        head.base_offset >= self.next_offset && relative_offset(self.base, head.last_offset).is_some()
+    }
+
     /// Takes one more batch into account, with index entries as Apache Kafka makes them.
     fn add(&mut self, head: &Head) {
         if self.max_timestamp().is_none_or(|max| max.timestamp < head.max_timestamp) {
@@ -299,7 +304,8 @@ impl Segment {
         let created = TimestampMs(disk.modified_ms(&paths.log)?);
         let source = Copied(file);
         let mut attempt = None;
-        if let Some(tail) = Self::trusted_tail(&disk, &paths, base, limits, trusted)? {
+        let tail = Self::trusted_tail(&disk, &paths, base, limits, trusted)?;
+        if let Some(tail) = tail.filter(|tail| tail.size < file_bytes) {
             let (tail, recovered) = Self::scan_tail(&source, tail, file_bytes, trusted)?;
             // Damage before the trusted offset may as well be the index lying.
             if recovered.damage.is_none() || tail.next_offset >= trusted {
@@ -391,7 +397,7 @@ impl Segment {
     fn next_sound(scan: &mut Scan<'_>, tail: &Tail, trusted: Offset) -> Result<Option<Head>, Unsound> {
         let Some(found) = scan.next_head()? else { return Ok(None) };
         let head = found.head;
-        if head.base_offset < tail.next_offset || relative_offset(tail.base, head.last_offset).is_none() {
+        if !tail.can_follow(&head) {
             return Err(Unsound::Damaged(format!("offset {} out of order", head.base_offset)));
         }
         if head.last_offset >= trusted {
@@ -435,7 +441,7 @@ impl Segment {
         loop {
             match scan.next_head() {
                 Ok(None) => return Ok(true),
-                Ok(Some(found)) if found.head.base_offset >= tail.next_offset => {
+                Ok(Some(found)) if tail.can_follow(&found.head) => {
                     tail.next_offset = found.head.last_offset.next();
                 }
                 Ok(Some(_)) | Err(ScanError::Damaged { .. }) => return Ok(false),
@@ -630,9 +636,16 @@ impl Segment {
         let bytes_max = bytes_max.min(READ_BYTES_MAX);
         let (entry, size) = self.locate(from)?;
         let start = entry.map_or(0, |entry| entry.position);
+        if entry.is_some() && start >= size {
+            return Err(ReadTrouble::IndexLies);
+        }
         let window_bytes = bytes_max.max(READ_WINDOW_BYTES_MIN) + self.limits.index_interval_bytes;
         let mut scan = Scan::new(self, start..size).with_window(window_bytes);
         let Some(first) = self.first_at(&mut scan, entry, from)? else { return Ok(None) };
+        // The base offset is not under the checksum.
+        if first.head.last_offset >= self.next_offset() {
+            return Err(self.damaged(first.position, "offset behind the segment's end").into());
+        }
         let whole = first.head.last_offset < up_to && (at_least_one || first.head.size_bytes <= bytes_max);
         let (end, next_offset) = match whole {
             true => self.end_of_read(&mut scan, &first, first.position + bytes_max, up_to)?,
@@ -672,10 +685,13 @@ impl Segment {
             (end, next_offset) = (landed.position, landed.head.base_offset);
             scan.seek(landed.position);
         }
-        while let Some(found) = scan.next_head().map_err(|error| self.read_error(error))? {
-            if found.head.base_offset < next_offset {
-                return Err(self.damaged(found.position, "offsets go back").into());
-            }
+        loop {
+            let found = match scan.next_head() {
+                Ok(Some(found)) if found.head.base_offset >= next_offset => found,
+                // What stands before damage is served; a read that begins at it fails.
+                Ok(_) | Err(ScanError::Damaged { .. }) => break,
+                Err(error) => return Err(self.read_error(error).into()),
+            };
             if found.position + found.head.size_bytes > limit || found.head.last_offset >= up_to {
                 break;
             }
@@ -774,15 +790,27 @@ impl Segment {
         tracing::warn!(file = %self.paths.index.display(), "index does not fit its log, making it again");
         let mut rebuilt =
             Tail::rebuilding(&self.disk, &self.paths, self.base, self.limits.index_interval_bytes);
-        let mut tail = self.tail.write();
-        let mut scan = Scan::new(self, 0..tail.size);
-        while let Some(found) = scan.next_head().map_err(|error| self.read_error(error))? {
-            rebuilt.add(&found.head);
+        loop {
+            // Walked without the lock, which reading the map takes too; the active segment may grow meanwhile.
+            let mut scan = Scan::new(self, rebuilt.size..self.size_bytes());
+            let damaged = loop {
+                match scan.next_head() {
+                    Ok(Some(found)) if rebuilt.can_follow(&found.head) => rebuilt.add(&found.head),
+                    Ok(None) => break false,
+                    // What stands before the damage can be found again.
+                    Ok(Some(_)) | Err(ScanError::Damaged { .. }) => break true,
+                    Err(error) => return Err(self.read_error(error)),
+                }
+            };
+            let mut tail = self.tail.write();
+            if damaged || tail.size == rebuilt.size {
+                tail.offsets = rebuilt.offsets;
+                tail.times = rebuilt.times;
+                tail.max = rebuilt.max;
+                tail.bytes_since_entry = rebuilt.bytes_since_entry;
+                return Ok(());
+            }
         }
-        tail.offsets = rebuilt.offsets;
-        tail.times = rebuilt.times;
-        tail.max = rebuilt.max;
-        Ok(())
     }
 
     /// A failed walk as an error of the log.
