@@ -140,6 +140,9 @@ impl Handle {
     /// # Errors
     /// The store could not be closed cleanly; the next start recovers.
     pub async fn stop(self) -> Result<(), StoreError> {
+        if let Some(feed) = &self.feed {
+            feed.stop().await;
+        }
         self.cx.groups.shut_down();
         self.cx.tasks.stopping().cancel();
         self.cx.syncer.close();

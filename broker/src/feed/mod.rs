@@ -29,6 +29,7 @@ use protocol::records::{Header, Record};
 use protocol::types::{Epoch, Offset, PartitionIndex};
 use recommender::{Changes, Incoming, Position, Recommender, Rejection};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::coordinator::group::requests::{
@@ -61,12 +62,20 @@ pub(crate) struct Feed {
     rebuilt: AtomicBool,
     lag: AtomicI64,
     settled: AtomicBool,
+    stop: CancellationToken,
+    stopped: CancellationToken,
 }
 
 impl Feed {
     /// The recommender, to be asked. Hold the guard for one question, never across an await.
     pub(crate) fn read(&self) -> parking_lot::RwLockReadGuard<'_, Recommender> {
         self.recommender.read()
+    }
+
+    /// Ends the feed once it has committed what it wrote. The coordinator must still be there.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.stopped.cancelled().await;
     }
 
     /// The recommender's lock, for those that keep it.
@@ -97,6 +106,8 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
         rebuilt: AtomicBool::new(false),
         lag: AtomicI64::new(0),
         settled: AtomicBool::new(false),
+        stop: CancellationToken::new(),
+        stopped: CancellationToken::new(),
     });
     let worker = Worker {
         cx: Arc::clone(cx),
@@ -162,8 +173,10 @@ impl Worker {
     async fn run(mut self) {
         self.committed = self.fetch_committed().await;
         let began = Instant::now();
-        let stop = self.cx.tasks.stopping().clone();
-        while !stop.is_cancelled() {
+        let feed = Arc::clone(&self.feed);
+        // However this ends, whoever waits for the end is told.
+        let _stopped = feed.stopped.clone().drop_guard();
+        while !feed.stop.is_cancelled() {
             self.refresh();
             let learnt = self.learn();
             self.note_progress(began);
@@ -173,7 +186,7 @@ impl Worker {
             }
             self.commit().await;
             if !learnt && self.round.positions.is_none() {
-                self.wait(&stop).await;
+                self.wait().await;
             }
         }
         self.commit_due = Instant::now();
@@ -360,7 +373,7 @@ impl Worker {
     }
 
     /// Waits for new records, the next round, or new topics.
-    async fn wait(&self, stop: &tokio_util::sync::CancellationToken) {
+    async fn wait(&self) {
         let waiter = DataWaiter::new();
         self.inputs.register(&waiter);
         if self.inputs.lag() > 0 {
@@ -371,7 +384,7 @@ impl Worker {
         tokio::select! {
             () = waiter.woken() => {}
             () = tokio::time::sleep_until(until) => {}
-            () = stop.cancelled() => {}
+            () = self.feed.stop.cancelled() => {}
         }
     }
 }
