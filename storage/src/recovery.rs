@@ -85,3 +85,18 @@ impl fmt::Display for RecoveryReport {
         self.damage.iter().try_for_each(|damage| write!(f, "; {damage}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The decision table stands in two places; this holds them together.
+    #[test]
+    fn the_manual_has_the_same_table() {
+        let rows = |text: &str, prefix: &str| -> Vec<String> {
+            text.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect()
+        };
+        let here = rows(include_str!("recovery.rs"), "//! |");
+        let manual = rows(include_str!("../../docs/formats.md"), "|");
+        let start = manual.iter().position(|row| *row == here[0]).expect("the table's head");
+        assert_eq!(manual[start..start + here.len()], here);
+    }
+}

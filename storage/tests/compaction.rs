@@ -4,6 +4,8 @@
 //! middle of one, each record in the log must be one that was written at its offset, and the last of each key must be
 //! there unless it was a tombstone that has expired.
 
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod common;
 
 use std::collections::BTreeMap;

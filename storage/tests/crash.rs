@@ -6,6 +6,8 @@
 //!
 //! `CRASH_SEEDS=5000 cargo test -p kindred-storage --test crash` runs longer.
 
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod common;
 
 use std::path::Path;

@@ -4,6 +4,8 @@
 //! what a read returns is what was written there, with a right checksum; what stands before the damage is served; and the
 //! report says what was found.
 
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,8 @@
 //!
 //! `KAFKA_LIBS=… cargo test -p kindred-storage --test kafka_tools -- --nocapture`
 
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

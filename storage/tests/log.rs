@@ -1,5 +1,7 @@
 //! A log on the real file system: append, read, look up, restart.
 
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod common;
 
 use common::*;
