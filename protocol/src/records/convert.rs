@@ -183,6 +183,7 @@ fn down_convert_batch(
         return Err(ConvertError::UnsupportedCompression(codec));
     }
     let append_time = (batch.timestamp_type() == TimestampType::LogAppendTime).then(|| batch.max_timestamp());
+    out.reserve(batch.size_bytes());
     let mut set = MessageSetBuilder::new(out, magic, codec, append_time);
     for record in batch.decompressed(DECOMPRESSED_BYTES_MAX, scratch).map_err(ConvertError::CorruptBatch)? {
         let record = record.map_err(ConvertError::CorruptBatch)?;
@@ -309,11 +310,11 @@ mod tests {
         );
         // Attributes say gzip; the outer checksum fits.
         set[17] = 1;
-        let crc = crc32fast::hash(&set[16..]);
+        let crc = crc_fast::crc32_iso_hdlc(&set[16..]);
         set[12..16].copy_from_slice(&crc.to_be_bytes());
         assert!(matches!(up_convert(&set), Err(ConvertError::Corrupt(MessageError::Crc { .. }))));
         set[17] = 4;
-        let crc = crc32fast::hash(&set[16..]);
+        let crc = crc_fast::crc32_iso_hdlc(&set[16..]);
         set[12..16].copy_from_slice(&crc.to_be_bytes());
         assert_eq!(up_convert(&set), Err(ConvertError::UnsupportedCompression(Compression::Zstd)));
     }

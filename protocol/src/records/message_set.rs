@@ -196,7 +196,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`MessageError::Crc`].
     pub fn verify_crc(&self) -> Result<(), MessageError> {
-        let computed = crc32fast::hash(self.checksummed);
+        let computed = crc_fast::crc32_iso_hdlc(self.checksummed);
         if self.crc == computed { Ok(()) } else { Err(MessageError::Crc { stored: self.crc, computed }) }
     }
 
@@ -417,24 +417,27 @@ fn put_message(
     value: Option<&[u8]>,
 ) {
     let start = out.len();
-    out.extend_from_slice(&offset.0.to_be_bytes());
-    // Size and CRC are not known yet.
-    out.extend_from_slice(&[0; MAGIC_AT - SIZE_AT]);
-    out.extend_from_slice(&[magic.byte() as u8, attributes as u8]);
+    let time_bytes = if magic == Magic::V1 { size_of::<i64>() } else { 0 };
+    let fields_bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + time_bytes;
+    let size = i32::try_from(SIZE_MIN + fields_bytes).expect("a message stays under 2 GiB");
+    let mut head = [0; FIELDS_AT];
+    head[..SIZE_AT].copy_from_slice(&offset.0.to_be_bytes());
+    head[SIZE_AT..CRC_AT].copy_from_slice(&size.to_be_bytes());
+    head[MAGIC_AT..].copy_from_slice(&[magic.byte() as u8, attributes as u8]);
+    out.reserve(OVERHEAD + SIZE_MIN + fields_bytes);
+    out.extend_from_slice(&head);
     if magic == Magic::V1 {
         out.extend_from_slice(&timestamp.0.to_be_bytes());
     }
     put_nullable(out, key);
     put_nullable(out, value);
-    let message = &mut out[start..];
-    let size = i32::try_from(message.len() - OVERHEAD).expect("a message stays under 2 GiB");
-    let crc = crc32fast::hash(&message[MAGIC_AT..]);
-    message[SIZE_AT..CRC_AT].copy_from_slice(&size.to_be_bytes());
-    message[CRC_AT..MAGIC_AT].copy_from_slice(&crc.to_be_bytes());
+    let crc = crc_fast::crc32_iso_hdlc(&out[start + MAGIC_AT..]);
+    out[start + CRC_AT..start + MAGIC_AT].copy_from_slice(&crc.to_be_bytes());
 }
 
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    let size = bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).expect("a message stays under 2 GiB"));
+    // The message's own size, which is larger, fits too.
+    let size = bytes.map_or(-1, |bytes| bytes.len() as i32);
     out.extend_from_slice(&size.to_be_bytes());
     out.extend_from_slice(bytes.unwrap_or_default());
 }

@@ -19,24 +19,21 @@ pub const VARLONG_BYTES_MAX: usize = 10;
 /// Bits past the 32nd are dropped, as in Kafka.
 #[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Option<i32> {
-    let (&first, rest) = bytes.split_first()?;
-    // Lengths and deltas nearly always fit one byte.
-    if first < 0x80 {
-        *bytes = rest;
-        return Some(unzigzag32(u32::from(first)));
-    }
-    take_raw(bytes, VARINT_BYTES_MAX).map(|raw| unzigzag32(raw as u32))
+    let raw = match take_short(bytes) {
+        Some(raw) => u64::from(raw),
+        None => take_raw(bytes, VARINT_BYTES_MAX)?,
+    };
+    Some(unzigzag32(raw as u32))
 }
 
 /// Takes a `varlong` off the front of `bytes`; `None` if it is cut short or longer than ten bytes.
 #[inline]
 pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
-    let (&first, rest) = bytes.split_first()?;
-    if first < 0x80 {
-        *bytes = rest;
-        return Some(unzigzag64(u64::from(first)));
-    }
-    take_raw(bytes, VARLONG_BYTES_MAX).map(unzigzag64)
+    let raw = match take_short(bytes) {
+        Some(raw) => u64::from(raw),
+        None => take_raw(bytes, VARLONG_BYTES_MAX)?,
+    };
+    Some(unzigzag64(raw))
 }
 
 /// Appends `value` as a `varint`.
@@ -63,6 +60,21 @@ pub fn varlong_size(value: i64) -> usize {
     raw_size(zigzag64(value))
 }
 
+/// A number of one or two bytes, which lengths and deltas nearly always are.
+#[inline]
+fn take_short(bytes: &mut &[u8]) -> Option<u32> {
+    let (raw, rest) = match **bytes {
+        [first, ref rest @ ..] if first < 0x80 => (u32::from(first), rest),
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            (u32::from(first & 0x7f) | u32::from(second) << 7, rest)
+        }
+        _ => return None,
+    };
+    *bytes = rest;
+    Some(raw)
+}
+
+#[cold]
 fn take_raw(bytes: &mut &[u8], bytes_max: usize) -> Option<u64> {
     let mut raw = 0u64;
     for (i, &byte) in bytes.iter().take(bytes_max).enumerate() {

@@ -444,7 +444,7 @@ impl<'a> Iterator for Batches<'a> {
 
 /// The checksum that belongs into the header of `batch`, which holds exactly one.
 fn crc_of(batch: &[u8]) -> u32 {
-    crc32c::crc32c(&batch[ATTRIBUTES_AT..])
+    crc_fast::crc32_iscsi(&batch[ATTRIBUTES_AT..])
 }
 
 /// The `N` bytes at `at`, which the caller knows to be there.

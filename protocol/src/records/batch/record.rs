@@ -113,6 +113,7 @@ impl<'a> Records<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self) -> Option<Record<'a>> {
         let size = usize::try_from(take_varint(&mut self.rest)?).ok()?;
         let (mut body, rest) = self.rest.split_at_checked(size)?;
@@ -130,6 +131,7 @@ impl<'a> Records<'a> {
         Some(Record { offset, timestamp, key, value, headers })
     }
 
+    #[cold]
     fn fail(&mut self, error: BatchError) -> Option<Result<Record<'a>, BatchError>> {
         self.left = 0;
         self.rest = &[];
@@ -160,6 +162,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+#[inline]
 fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     match usize::try_from(take_varint(bytes)?) {
         Ok(size) => {
@@ -171,6 +174,7 @@ fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     }
 }
 
+#[inline]
 fn take_header<'a>(bytes: &mut &'a [u8]) -> Option<Header<'a>> {
     let name = take_nullable(bytes)??;
     let value = take_nullable(bytes)?;
