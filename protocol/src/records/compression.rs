@@ -5,7 +5,7 @@
 //!
 //! Kafka's dialects: snappy comes in snappy-java's chunks or as one raw block, and both are read; lz4 is the
 //! frame format, whose header checksum clients of magic 0 got wrong (KAFKA-3160), and what they wrote they
-//! also expect to read ([`Lz4Checksum`]).
+//! also expect to read.
 //!
 //! Left out: compression levels; a broker compresses only what it converts.
 

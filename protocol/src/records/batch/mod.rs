@@ -285,7 +285,7 @@ impl<'a> Batch<'a> {
         if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
     }
 
-    /// Checks what a producer's batch must keep in its header: at least one record, and offsets, times and
+    /// Checks what a producer's batch must keep in its header: at least one record, and offsets and
     /// sequences that are possible. It does not walk the records ([`Batch::check_records`]).
     ///
     /// # Errors
