@@ -13,7 +13,7 @@
 //! Only positive weights count here: what people dislike is not made unpopular, it is made unsuitable to those
 //! who disliked it. Late events count rightly, see [`Decay`].
 
-use crate::ids::ItemIdx;
+use crate::ids::{ItemIdx, Renumbering};
 use crate::state::decay::Decay;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::state::window::Window;
@@ -154,6 +154,44 @@ impl Hot {
         for window in &mut self.windows {
             window.add(item, time_ms, 1);
         }
+    }
+
+    /// Takes back one event that [`Hot::add`] counted.
+    pub(crate) fn remove(&mut self, item: ItemIdx, time_ms: i64, weight: f32) {
+        if item.at() >= self.sums.len() {
+            return;
+        }
+        self.counts[item.at()] = self.counts[item.at()].saturating_sub(1);
+        for life in 0..LIVES {
+            let gain = f64::from(weight) * self.decays[life].gain(time_ms);
+            let sum = &mut self.sums[item.at()][life];
+            // What rounding leaves of a sum whose last part is taken away is nothing.
+            *sum = if self.counts[item.at()] == 0 { 0.0 } else { (*sum - gain).max(0.0) };
+            self.logs[item.at()][life] = log_of(*sum);
+        }
+        for window in &mut self.windows {
+            window.remove(item, time_ms, 1);
+        }
+    }
+
+    /// Finds the best items anew, after sums have shrunk or items have gone.
+    pub(crate) fn rebuild_tops(&mut self) {
+        for life in 0..LIVES {
+            let mut all: Vec<ItemIdx> = (0..self.sums.len() as u32).map(ItemIdx).collect();
+            all.retain(|item| self.sums[item.at()][life] > 0.0);
+            all.sort_by(|a, b| self.sums[b.at()][life].total_cmp(&self.sums[a.at()][life]).then(a.cmp(b)));
+            all.truncate(TOP);
+            self.tops[life] = all;
+        }
+    }
+
+    /// Gives items their new indexes and drops the others.
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
+        renumbering.compact(&mut self.sums);
+        renumbering.compact(&mut self.logs);
+        renumbering.compact(&mut self.counts);
+        self.windows.iter_mut().for_each(|window| window.renumber(renumbering));
+        self.rebuild_tops();
     }
 
     /// How many events an item had.

@@ -35,6 +35,56 @@ impl UserIdx {
     }
 }
 
+/// New indexes for old ones when some are dropped: the kept ones move together, in their order.
+#[derive(Debug, Clone)]
+pub struct Renumbering {
+    /// By old index; `u32::MAX` for those dropped.
+    indexes: Vec<u32>,
+    kept: usize,
+}
+
+impl Renumbering {
+    /// Drops the share 1/`part` whose `last` is least, those of the lowest index among equals.
+    pub fn dropping_least(last: &[i64], part: usize) -> Self {
+        let mut order: Vec<u32> = (0..last.len() as u32).collect();
+        order.sort_unstable_by_key(|&index| (last[index as usize], index));
+        let mut indexes = vec![0; last.len()];
+        for &index in order.iter().take(last.len().div_ceil(part)) {
+            indexes[index as usize] = u32::MAX;
+        }
+        let mut kept = 0;
+        for index in indexes.iter_mut().filter(|index| **index == 0) {
+            *index = kept;
+            kept += 1;
+        }
+        Self { indexes, kept: kept as usize }
+    }
+
+    /// The new index of an old one, if it is kept.
+    pub fn index(&self, old: u32) -> Option<u32> {
+        self.indexes.get(old as usize).copied().filter(|&new| new != u32::MAX)
+    }
+
+    /// The new index of an item, if it is kept.
+    pub fn item(&self, old: ItemIdx) -> Option<ItemIdx> {
+        self.index(old.0).map(ItemIdx)
+    }
+
+    /// How many are kept.
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Moves the values of kept indexes together. Values beyond the last index are dropped.
+    pub fn compact<T>(&self, values: &mut Vec<T>) {
+        let mut old = 0;
+        values.retain(|_| {
+            old += 1;
+            self.index(old - 1).is_some()
+        });
+    }
+}
+
 /// Text ids, each with a dense index.
 #[derive(Debug, Default, Clone)]
 pub struct IdMap {
@@ -90,6 +140,17 @@ impl IdMap {
         (0..self.ends.len() as u32).map(|index| self.text_of(index))
     }
 
+    /// Drops the ids for which `renumbering` has no index and gives the others theirs.
+    pub fn renumber(&mut self, renumbering: &Renumbering) {
+        let mut kept = Self::default();
+        for (old, id) in self.iter().enumerate() {
+            if renumbering.index(old as u32).is_some() {
+                kept.get_or_insert(id);
+            }
+        }
+        *self = kept;
+    }
+
     /// Bytes held, by capacity.
     pub fn size_bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 5
@@ -143,6 +204,23 @@ mod tests {
         assert_eq!(ids.get("aé"), Some(2));
         assert_eq!(ids.get("c"), None);
         assert_eq!(ids.iter().collect::<Vec<_>>(), ["b", "", "aé"]);
+    }
+
+    #[test]
+    fn renumbering_keeps_the_recent_in_order() {
+        let renumbering = Renumbering::dropping_least(&[5, 1, 9, 1, 7], 3);
+        let new: Vec<_> = (0..5).map(|old| renumbering.index(old)).collect();
+        assert_eq!(new, [Some(0), None, Some(1), None, Some(2)]);
+        assert_eq!(renumbering.kept(), 3);
+        let mut values = vec!['a', 'b', 'c', 'd', 'e'];
+        renumbering.compact(&mut values);
+        assert_eq!(values, ['a', 'c', 'e']);
+        let mut ids = IdMap::default();
+        for id in ["a", "b", "c", "d", "e"] {
+            ids.get_or_insert(id);
+        }
+        ids.renumber(&renumbering);
+        assert_eq!((ids.get("b"), ids.get("c"), ids.len()), (None, Some(1), 3));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::{Config, TopicRole};
 use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
-use crate::ids::{ItemIdx, UserIdx};
+use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use crate::ingest::clean::{self, SeenIds};
 use crate::ingest::entity::{ItemEntity, UserEntity};
 use crate::ingest::event::{Event, Position};
@@ -181,8 +181,8 @@ impl Recommender {
         if event.item_id.is_empty() {
             return Ok(());
         }
-        let Some(item) = self.state.items.intern(&event.item_id) else { return Ok(()) };
-        let user = clean.user.as_deref().and_then(|user| self.state.users.intern(user));
+        let Some(item) = self.intern_item(&event.item_id) else { return Ok(()) };
+        let user = clean.user.as_deref().and_then(|user| self.intern_user(user));
         let visit = Visit {
             item,
             action: clean.action,
@@ -198,11 +198,7 @@ impl Recommender {
         {
             self.learn_fusion(user, item, event.time_ms);
         }
-        let limits = Limits {
-            history_max: self.config.history_max,
-            window: self.config.window,
-            row_max: self.config.row_max,
-        };
+        let limits = self.limits();
         self.state.learn(Act { user, item, weight: clean.weight, visit }, limits, &mut self.before);
         self.changed.act(user, item, &self.before);
         Ok(())
@@ -478,9 +474,47 @@ impl Recommender {
         }
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            history_max: self.config.history_max,
+            window: self.config.window,
+            row_max: self.config.row_max,
+        }
+    }
+
+    /// The index of a user, making room for a new one if there is none.
+    fn intern_user(&mut self, id: &str) -> Option<UserIdx> {
+        if self.state.users.find(id).is_none()
+            && let Some(renumbering) = self.state.make_room_for_user(self.config.users_max)
+        {
+            self.changed.users.renumber(&renumbering);
+        }
+        self.state.users.intern(id)
+    }
+
+    /// The index of an item, making room for a new one if there is none.
+    fn intern_item(&mut self, id: &str) -> Option<ItemIdx> {
+        if self.state.items.find(id).is_none()
+            && let Some(renumbering) = self.state.make_room_for_item(self.config.items_max)
+        {
+            self.changed.items.renumber(&renumbering);
+        }
+        self.state.items.intern(id)
+    }
+
+    /// Forgets a user: see [`State`]'s `forget`. The items of its history change with it.
+    fn forget(&mut self, user: UserIdx) {
+        let met: Vec<ItemIdx> = self.state.users.ring(user).newest_first().map(|visit| visit.item).collect();
+        met.iter().for_each(|item| self.changed.items.add(item.0));
+        let actions = &self.config.actions;
+        self.state.forget(user, self.limits(), |visit| actions.weight(visit.action));
+        self.changed.users.add(user.0);
+        self.changed.hot = true;
+    }
+
     fn describe_item(&mut self, entity: &ItemEntity<'_>) -> Result<(), Rejection> {
         clean::check_id("item_id", &entity.item_id, &self.config)?;
-        let Some(item) = self.state.items.intern(&entity.item_id) else { return Ok(()) };
+        let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
         self.state.items.describe(item, entity, CATEGORIES_MAX);
         self.counters.entities += 1;
         self.changed.items.add(item.0);
@@ -490,7 +524,7 @@ impl Recommender {
 
     fn describe_user(&mut self, entity: &UserEntity<'_>) -> Result<(), Rejection> {
         clean::check_id("user_id", &entity.user_id, &self.config)?;
-        let Some(user) = self.state.users.intern(&entity.user_id) else { return Ok(()) };
+        let Some(user) = self.intern_user(&entity.user_id) else { return Ok(()) };
         let attributes =
             UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
         self.state.users.set_attributes(user, Some(attributes));
@@ -512,8 +546,7 @@ impl Recommender {
             }
             TopicRole::Users => {
                 if let Some(user) = self.state.users.find(id.ok_or(Rejection::MissingKey)?) {
-                    self.state.users.set_attributes(user, None);
-                    self.changed.users.add(user.0);
+                    self.forget(user);
                 }
             }
         }
@@ -666,6 +699,12 @@ impl Queue {
         if !std::mem::replace(&mut self.waiting[at], true) {
             self.queue.push_back(key);
         }
+    }
+
+    fn renumber(&mut self, renumbering: &Renumbering) {
+        let waiting: Vec<u32> = self.queue.iter().filter_map(|&key| renumbering.index(key)).collect();
+        *self = Self::default();
+        waiting.into_iter().for_each(|key| self.add(key));
     }
 
     fn take(&mut self, limit: usize) -> impl Iterator<Item = u32> {

@@ -18,7 +18,7 @@
 //! and drops those of least weight.
 
 use super::row::Row;
-use crate::ids::ItemIdx;
+use crate::ids::{ItemIdx, Renumbering};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 /// Units of weight: `weight` and `forward` count 1/4096.
@@ -65,6 +65,38 @@ impl Pairs {
             pair.count = pair.count.saturating_add(count);
             pair.weight = pair.weight.saturating_add(weight);
         }
+    }
+
+    /// Takes back what [`Pairs::learn`] counted, as far as rows still hold it.
+    pub(crate) fn unlearn(&mut self, item: ItemIdx, before: &[ItemIdx], new: bool) {
+        let count = u32::from(new);
+        for (distance, &other) in (1..).zip(before) {
+            let (weight, forward) = weights(distance);
+            if let Some(pair) = self.rows.get_mut(other.at()).and_then(|row| row.find_mut(item)) {
+                pair.count = pair.count.saturating_sub(count);
+                pair.weight = pair.weight.saturating_sub(weight);
+                pair.forward = pair.forward.saturating_sub(forward);
+            }
+            if let Some(pair) = self.rows.get_mut(item.at()).and_then(|row| row.find_mut(other)) {
+                pair.count = pair.count.saturating_sub(count);
+                pair.weight = pair.weight.saturating_sub(weight);
+            }
+        }
+    }
+
+    /// Drops pairs of these items that nothing speaks for any more.
+    pub(crate) fn drop_empty(&mut self, items: impl Iterator<Item = ItemIdx>) {
+        for item in items {
+            if let Some(row) = self.rows.get_mut(item.at()) {
+                row.drop_empty();
+            }
+        }
+    }
+
+    /// Gives items their new indexes and drops the others.
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
+        renumbering.compact(&mut self.rows);
+        self.rows.iter_mut().for_each(|row| row.renumber(renumbering));
     }
 
     /// The neighbours of an item, in no particular order.

@@ -6,7 +6,7 @@
 //! itself, where evicting one by one would always evict the newcomer.
 
 use super::counts::Pair;
-use crate::ids::ItemIdx;
+use crate::ids::{ItemIdx, Renumbering};
 
 const EMPTY: ItemIdx = ItemIdx(u32::MAX);
 
@@ -63,6 +63,32 @@ impl Row {
     /// Makes room for this many neighbours at once.
     pub(super) fn reserve(&mut self, count: usize) {
         self.resize((count * 4 / 3 + 1).next_power_of_two().max(4));
+    }
+
+    /// Gives neighbours their new indexes and drops the others.
+    pub(super) fn renumber(&mut self, renumbering: &Renumbering) {
+        let renumbered =
+            self.iter().filter_map(|pair| Some(Pair { item: renumbering.item(pair.item)?, ..*pair }));
+        let pairs: Vec<Pair> = renumbered.collect();
+        self.replace(&pairs);
+    }
+
+    /// The pair with `item`, if it is kept.
+    pub(super) fn find_mut(&mut self, item: ItemIdx) -> Option<&mut Pair> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let slot = self.slot_of(item);
+        Some(&mut self.slots[slot]).filter(|pair| pair.item == item)
+    }
+
+    /// Drops neighbours that nothing speaks for any more.
+    pub(super) fn drop_empty(&mut self) {
+        let pairs: Vec<Pair> =
+            self.iter().filter(|pair| pair.weight > 0 || pair.count > 0).copied().collect();
+        if pairs.len() < self.len() {
+            self.replace(&pairs);
+        }
     }
 
     pub(super) fn size_bytes(&self) -> usize {

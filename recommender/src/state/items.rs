@@ -1,7 +1,7 @@
 //! Items: ids, attributes, how many users came to each.
 
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::{IdMap, ItemIdx};
+use crate::ids::{IdMap, ItemIdx, Renumbering};
 use crate::ingest::entity::ItemEntity;
 
 /// Every item, bounded by its owner.
@@ -106,6 +106,26 @@ impl Items {
             self.users.push(0);
         }
         Some(ItemIdx(index))
+    }
+
+    /// Which items to drop when there are too many: the twentieth that was idle longest.
+    pub(crate) fn idlest(&self) -> Renumbering {
+        let last: Vec<i64> = self.items.iter().map(|item| item.last_ms).collect();
+        Renumbering::dropping_least(&last, 20)
+    }
+
+    /// Gives items their new indexes and drops the others.
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
+        self.ids.renumber(renumbering);
+        renumbering.compact(&mut self.items);
+        renumbering.compact(&mut self.users);
+        for members in &mut self.members {
+            *members = members.iter().filter_map(|&item| renumbering.item(item)).collect();
+        }
+    }
+
+    pub(crate) fn uncount_user(&mut self, item: ItemIdx) {
+        self.users[item.at()] = self.users[item.at()].saturating_sub(1);
     }
 
     pub(crate) fn seen(&mut self, item: ItemIdx, time_ms: i64) {

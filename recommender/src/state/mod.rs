@@ -22,11 +22,11 @@ pub mod window;
 
 use crate::cooccurrence::Pairs;
 use crate::hot::Hot;
-use crate::ids::{ItemIdx, UserIdx};
+use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use items::Items;
 use positions::Sources;
 use postings::Postings;
-use ring::Visit;
+use ring::{Ring, Visit};
 use snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use users::Users;
 
@@ -61,6 +61,59 @@ pub(crate) struct Limits {
 }
 
 impl State {
+    /// Makes room among the users, if there are `max`. The renumbering, if there was need.
+    pub(crate) fn make_room_for_user(&mut self, max: usize) -> Option<Renumbering> {
+        if self.users.len() < max {
+            return None;
+        }
+        let renumbering = self.users.idlest();
+        self.users.renumber(&renumbering);
+        self.postings.renumber_users(&renumbering);
+        Some(renumbering)
+    }
+
+    /// Makes room among the items, if there are `max`. The renumbering, if there was need.
+    pub(crate) fn make_room_for_item(&mut self, max: usize) -> Option<Renumbering> {
+        if self.items.len() < max {
+            return None;
+        }
+        let renumbering = self.items.idlest();
+        self.items.renumber(&renumbering);
+        self.users.renumber_items(&renumbering);
+        self.hot.renumber(&renumbering);
+        self.pairs.renumber(&renumbering);
+        self.postings.renumber_items(&renumbering);
+        Some(renumbering)
+    }
+
+    /// Forgets a user, taking back what its kept history added everywhere.
+    ///
+    /// Exact as long as the history holds all the user ever did; what fell out of it before stays counted, without
+    /// any trace of whose it was. `weight_of`: what an action weighed.
+    pub(crate) fn forget(&mut self, user: UserIdx, limits: Limits, weight_of: impl Fn(&Visit) -> f32) {
+        let history = self.users.forget(user);
+        let mut replayed = Ring::default();
+        let mut before = Vec::new();
+        for visit in history.oldest_first().map(|visit| Visit { superseded: false, ..*visit }) {
+            if visit.sign > 0 {
+                let new =
+                    !replayed.supersede(visit.item) && history.older().binary_search(&visit.item).is_err();
+                meet(&replayed, visit.item, limits.window, &mut before);
+                self.pairs.unlearn(visit.item, &before, new);
+                self.hot.remove(visit.item, visit.time_ms, weight_of(&visit));
+                if new {
+                    self.items.uncount_user(visit.item);
+                }
+            }
+            replayed.push(visit, usize::MAX);
+        }
+        let items = || history.newest_first().map(|visit| visit.item);
+        items().chain(history.older().iter().copied()).for_each(|item| self.postings.remove(item, user));
+        history.older().iter().for_each(|&item| self.items.uncount_user(item));
+        self.pairs.drop_empty(items());
+        self.hot.rebuild_tops();
+    }
+
     /// Learns one act. `before`: filled with the items it met, most recent first.
     pub(crate) fn learn(&mut self, act: Act, limits: Limits, before: &mut Vec<ItemIdx>) {
         before.clear();
@@ -74,8 +127,7 @@ impl State {
         let ring = self.users.ring_mut(user);
         if liked {
             let new = !ring.supersede(act.item);
-            let met = ring.newest_first().filter(|visit| visit.is_liked() && visit.item != act.item);
-            before.extend(met.map(|visit| visit.item).take(limits.window));
+            meet(ring, act.item, limits.window, before);
             if new {
                 self.items.count_user(act.item);
                 self.users.count_liked(user);
@@ -86,6 +138,13 @@ impl State {
         self.users.ring_mut(user).push(act.visit, limits.history_max);
         self.users.seen(user, act.visit.time_ms);
     }
+}
+
+/// Fills `before` with the distinct liked items of a history other than `item`, most recent first.
+fn meet(ring: &Ring, item: ItemIdx, window: usize, before: &mut Vec<ItemIdx>) {
+    let met = ring.newest_first().filter(|visit| visit.is_liked() && visit.item != item);
+    before.clear();
+    before.extend(met.map(|visit| visit.item).take(window));
 }
 
 impl Snapshot for State {

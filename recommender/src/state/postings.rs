@@ -4,7 +4,7 @@
 //! now. One number per like, so it is the cheapest memory a neighbourhood model can have.
 
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::{ItemIdx, UserIdx};
+use crate::ids::{ItemIdx, Renumbering, UserIdx};
 
 /// How many users an item's posting holds.
 pub(crate) const POSTING_MAX: usize = 128;
@@ -37,6 +37,25 @@ impl Postings {
         }
     }
 
+    /// Removes a user from an item's posting.
+    pub(crate) fn remove(&mut self, item: ItemIdx, user: UserIdx) {
+        if let Some(posting) = self.rows.get_mut(item.at()) {
+            posting.edit(|other| (other != user).then_some(other));
+        }
+    }
+
+    /// Gives items their new indexes and drops the others.
+    pub(crate) fn renumber_items(&mut self, renumbering: &Renumbering) {
+        renumbering.compact(&mut self.rows);
+    }
+
+    /// Gives users their new indexes and drops the others.
+    pub(crate) fn renumber_users(&mut self, renumbering: &Renumbering) {
+        for posting in &mut self.rows {
+            posting.edit(|user| renumbering.index(user.0).map(UserIdx));
+        }
+    }
+
     /// The last users of an item, in no particular order.
     pub(crate) fn users(&self, item: ItemIdx) -> &[UserIdx] {
         self.rows.get(item.at()).map_or(&[], |posting| &posting.users)
@@ -45,6 +64,15 @@ impl Postings {
     pub(crate) fn size_bytes(&self) -> usize {
         let users: usize = self.rows.iter().map(|posting| posting.users.capacity() * 4).sum();
         self.rows.capacity() * size_of::<Posting>() + users
+    }
+}
+
+impl Posting {
+    /// Replaces each user or drops it, the longest there still first to go.
+    fn edit(&mut self, change: impl Fn(UserIdx) -> Option<UserIdx>) {
+        self.users.rotate_left(self.next as usize);
+        self.next = 0;
+        self.users = self.users.iter().copied().filter_map(change).collect();
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::positions::SourceId;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::ItemIdx;
+use crate::ids::{ItemIdx, Renumbering};
 use crate::ingest::action::ActionId;
 
 /// One event of a user.
@@ -86,6 +86,23 @@ impl Ring {
             }
         }
         self.visits.push_back(visit);
+    }
+
+    /// The events, oldest first.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &Visit> {
+        self.visits.iter()
+    }
+
+    /// Gives items their new indexes and drops the events on others.
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
+        self.visits.retain_mut(|visit| match renumbering.item(visit.item) {
+            Some(new) => {
+                visit.item = new;
+                true
+            }
+            None => false,
+        });
+        self.older = self.older.iter().filter_map(|&item| renumbering.item(item)).collect();
     }
 
     pub(crate) fn size_bytes(&self) -> usize {

@@ -2,14 +2,14 @@
 
 use super::ring::Ring;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::{IdMap, UserIdx};
+use crate::ids::{IdMap, Renumbering, UserIdx};
 
 /// Every user, bounded by its owner.
 #[derive(Debug, Default)]
 pub struct Users {
     ids: IdMap,
     users: Vec<User>,
-    /// Users with at least one liked item.
+    /// Users with at least one liked item, those dropped for want of room included: what they liked still counts.
     with_likes: u32,
 }
 
@@ -71,6 +71,30 @@ impl Users {
         self.users[user.at()].attributes.as_deref()
     }
 
+    /// Forgets all but the id of a user, and says what its history was.
+    pub(crate) fn forget(&mut self, user: UserIdx) -> Ring {
+        let forgotten = std::mem::take(&mut self.users[user.at()]);
+        self.with_likes -= u32::from(forgotten.likes > 0);
+        forgotten.ring
+    }
+
+    /// Which users to drop when there are too many: the twentieth that was idle longest.
+    pub(crate) fn idlest(&self) -> Renumbering {
+        let last: Vec<i64> = self.users.iter().map(|user| user.last_ms).collect();
+        Renumbering::dropping_least(&last, 20)
+    }
+
+    /// Gives users their new indexes and drops the others, whose likes stay counted.
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
+        self.ids.renumber(renumbering);
+        renumbering.compact(&mut self.users);
+    }
+
+    /// Gives items in histories their new indexes.
+    pub(crate) fn renumber_items(&mut self, renumbering: &Renumbering) {
+        self.users.iter_mut().for_each(|user| user.ring.renumber(renumbering));
+    }
+
     pub(crate) fn intern(&mut self, id: &str) -> Option<UserIdx> {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
@@ -107,6 +131,7 @@ impl Users {
 impl Snapshot for Users {
     fn save(&self, out: &mut Writer) {
         self.ids.save(out);
+        out.u32(self.with_likes);
         for user in &self.users {
             user.ring.save(out);
             out.u32(user.likes);
@@ -122,8 +147,8 @@ impl Snapshot for Users {
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let ids = IdMap::load(input)?;
+        let with_likes = input.u32()?;
         let mut users = Vec::with_capacity(ids.len());
-        let mut with_likes = 0;
         for _ in 0..ids.len() {
             let mut user = User {
                 ring: Ring::load(input)?,
@@ -131,7 +156,6 @@ impl Snapshot for Users {
                 last_ms: input.i64()?,
                 attributes: None,
             };
-            with_likes += u32::from(user.likes > 0);
             if input.u8()? != 0 {
                 let age = Some(input.f64()?).filter(|age| !age.is_nan());
                 let known = input.u8()? != 0;

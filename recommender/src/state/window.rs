@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::ItemIdx;
+use crate::ids::{ItemIdx, Renumbering};
 
 /// Buckets to a window.
 pub const BUCKETS: i64 = 12;
@@ -80,6 +80,36 @@ impl Window {
         totals.into_iter().enumerate().filter_map(some).collect()
     }
 
+    /// Takes back what [`Window::add`] added, as far as it is still within the window.
+    pub fn remove(&mut self, item: ItemIdx, time_ms: i64, amount: u32) {
+        let age = self.newest - time_ms.div_euclid(self.bucket_ms);
+        let position = self.buckets.len() as i64 - 1 - age;
+        if age < 0 || position < 0 {
+            return;
+        }
+        let bucket = &mut self.buckets[position as usize];
+        bucket.merge();
+        if let Ok(place) = bucket.added.binary_search_by_key(&item, |entry| entry.0) {
+            let taken = amount.min(bucket.added[place].1);
+            bucket.added[place].1 -= taken;
+            self.totals[item.at()] = self.totals[item.at()].saturating_sub(taken);
+        }
+    }
+
+    /// Gives items their new indexes and drops the others.
+    pub fn renumber(&mut self, renumbering: &Renumbering) {
+        renumbering.compact(&mut self.totals);
+        for bucket in &mut self.buckets {
+            bucket.added.retain_mut(|(item, _)| match renumbering.item(*item) {
+                Some(new) => {
+                    *item = new;
+                    true
+                }
+                None => false,
+            });
+        }
+    }
+
     /// Bytes held, by capacity.
     pub fn size_bytes(&self) -> usize {
         let listed: usize = self.buckets.iter().map(|bucket| bucket.added.capacity() * 8).sum();
@@ -120,6 +150,7 @@ impl Bucket {
             }
             same
         });
+        self.added.retain(|&(_, amount)| amount > 0);
         self.merged = self.added.len();
     }
 
@@ -204,6 +235,18 @@ mod tests {
         window.add(A, 2400, 1);
         window.add(B, 1100, 1);
         assert_eq!(window.read(2400), [(A, 1)], "older than the window: not counted");
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_there() {
+        let mut window = Window::new(1200);
+        window.add(A, 100, 3);
+        window.add(B, 150, 2);
+        window.remove(A, 100, 3);
+        window.remove(A, 100, 1);
+        window.remove(B, 5000, 1);
+        window.remove(B, -5000, 1);
+        assert_eq!(window.read(150), [(B, 2)]);
     }
 
     proptest! {
