@@ -11,7 +11,7 @@
 //! | C | B meets bytes that are no sound batch | cut the file off there; segments behind it are dropped | behind the recovery point only unsynced bytes can be torn, and those behind a tear were never acknowledged as durable |
 //! | D | index missing, of a wrong size, or not fitting its log | made again from the log | indexes hold nothing that the log does not |
 //! | E | zero-filled index tail | left out | Apache Kafka gives a growing index its full size |
-//! | F | damage before the recovery point | what stands before it in that segment is kept, the rest of the segment is not served, nothing is cut off or dropped, an error is logged | acknowledged data behind the damage must stay |
+//! | F | damage before the recovery point | what stands before it in that segment is served and the segments behind it are kept; the rest of the segment stays in the file but is not served, and of the last segment is cut off; the report says so | acknowledged data behind the damage must stay; the last segment goes on growing |
 //! | G | snapshot torn, missing, or behind the end | an older one and more of the log | a snapshot holds nothing that the log does not |
 //! | H | `leader-epoch-checkpoint` damaged or missing | made again from the batches | each batch carries its epoch |
 //! | I | `.deleted` | removed | it had left the log |

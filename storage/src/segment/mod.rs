@@ -306,9 +306,10 @@ impl Segment {
         let mut attempt = None;
         let tail = Self::trusted_tail(&disk, &paths, base, limits, trusted)?;
         if let Some(tail) = tail.filter(|tail| tail.size < file_bytes) {
+            let start = tail.size;
             let (tail, recovered) = Self::scan_tail(&source, tail, file_bytes, trusted)?;
-            // Damage before the trusted offset may as well be the index lying.
-            if recovered.damage.is_none() || tail.next_offset >= trusted {
+            // Where not even the first batch is sound, the index may be lying.
+            if recovered.damage.is_none() || recovered.sound_bytes > start {
                 attempt = Some((tail, recovered));
             }
         }

@@ -1,0 +1,174 @@
+//! What does a log cost over the system calls it makes?
+//!
+//! Questions: how fast is an append against a bare `pwritev` of the same bytes, and against a copy into a map; how fast
+//! is a read against a copy of the same bytes; what does a group commit add to a bare `fdatasync`.
+//!
+//! `cargo bench -p kindred-storage --bench log` runs all, with a word behind `--` those whose name has it. The
+//! directory is `TMPDIR`: name one on the disk to be measured. For a profile: `perf record` the binary that
+//! `cargo bench --no-run` prints, with `--bench NAME`.
+
+#![expect(clippy::unwrap_used, reason = "a failed call is a failed measurement")]
+
+use std::fs::File;
+use std::io::{IoSlice, Write};
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use protocol::records::BatchBuilder;
+use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs, TopicId};
+use storage::{AppendOptions, Env, LogConfig, PartitionLog, Store, StoreConfig};
+
+const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
+
+fn main() {
+    divan::main();
+}
+
+/// A store in a directory that goes when it does, and an empty log.
+struct Fixture {
+    log: Arc<PartitionLog>,
+    store: Store,
+    _dir: tempfile::TempDir,
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: 256 << 20, retention_bytes: 512 << 20, ..LogConfig::default() };
+    let (store, _) = Store::open(dir.path(), StoreConfig::default(), Env::real()).unwrap();
+    let log = store.create_log("bench", PartitionIndex(0), TopicId([1; 16]), config).unwrap();
+    Fixture { log, store, _dir: dir }
+}
+
+/// One batch of records of 1 KB.
+fn batch(records: usize) -> Vec<u8> {
+    let value = vec![b'x'; 1_000];
+    let mut builder = BatchBuilder::new();
+    for _ in 0..records {
+        builder.append(NOW, None, Some(&value), &[]);
+    }
+    builder.build()
+}
+
+fn append(log: &PartitionLog, batch: &[u8]) {
+    log.append(batch, Epoch(0), &AppendOptions::client(NOW)).unwrap();
+}
+
+/// Appends, dropping old segments outside the measurement so that the disk does not fill.
+#[divan::bench(args = [1, 16, 64, 1000])]
+fn append_1kb_records(bencher: Bencher<'_, '_>, records: usize) {
+    let fixture = fixture();
+    let batch = batch(records);
+    let mut written = 0;
+    bencher.counter(BytesCount::new(batch.len())).bench_local(|| {
+        append(&fixture.log, &batch);
+        written += batch.len();
+        if written > 1 << 30 {
+            fixture.store.maintain(NOW);
+            written = 0;
+        }
+    });
+}
+
+/// The same bytes by the bare system call.
+#[divan::bench(args = [1, 16, 64, 1000])]
+fn raw_pwritev(bencher: Bencher<'_, '_>, records: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = File::create(dir.path().join("raw")).unwrap();
+    let batch = batch(records);
+    let mut position = 0;
+    bencher.counter(BytesCount::new(batch.len())).bench_local(|| {
+        let parts = [IoSlice::new(&batch[..61]), IoSlice::new(&batch[61..])];
+        position += rustix::io::pwritev(&file, &parts, position).unwrap() as u64;
+        if position > 1 << 30 {
+            position = 0;
+        }
+    });
+}
+
+/// A checksum and a copy in memory: what no append can be faster than.
+#[divan::bench(args = [1, 16, 64, 1000])]
+fn raw_crc_and_copy(bencher: Bencher<'_, '_>, records: usize) {
+    let batch = batch(records);
+    let mut target = vec![0; batch.len()];
+    bencher.counter(BytesCount::new(batch.len())).bench_local(|| {
+        target.copy_from_slice(&batch);
+        crc32c::crc32c(&target)
+    });
+}
+
+/// Reads 1 MB at a time through 256 MB of log.
+#[divan::bench(args = [1, 16, 1000])]
+fn read_1mb(bencher: Bencher<'_, '_>, records: usize) {
+    let fixture = fixture();
+    let batch = batch(records);
+    for _ in 0..(256 << 20) / batch.len() {
+        append(&fixture.log, &batch);
+    }
+    let mut from = Offset(0);
+    bencher.counter(BytesCount::new(1_usize << 20)).bench_local(|| {
+        let read = fixture.log.read(from, 1 << 20, true, fixture.log.marks().high()).unwrap();
+        from = if read.records.is_empty() { Offset(0) } else { read.next_offset };
+        read.records.len()
+    });
+}
+
+/// Reads the batch that was just appended: what a waiting consumer costs.
+#[divan::bench]
+fn append_then_read_tail(bencher: Bencher<'_, '_>) {
+    let fixture = fixture();
+    let batch = batch(1);
+    bencher.bench_local(|| {
+        let from = fixture.log.marks().end();
+        append(&fixture.log, &batch);
+        fixture.log.read(from, 1 << 20, true, fixture.log.marks().high()).unwrap().records.len()
+    });
+}
+
+/// One batch, then a group commit of the log.
+#[divan::bench(sample_count = 50, sample_size = 1)]
+fn append_and_sync(bencher: Bencher<'_, '_>) {
+    let fixture = fixture();
+    let batch = batch(16);
+    bencher.bench_local(|| {
+        append(&fixture.log, &batch);
+        fixture.log.sync().unwrap()
+    });
+}
+
+/// The same bytes and a bare `fdatasync`.
+#[divan::bench(sample_count = 50, sample_size = 1)]
+fn raw_write_and_fdatasync(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = File::create(dir.path().join("raw")).unwrap();
+    let batch = batch(16);
+    bencher.bench_local(|| {
+        file.write_all(&batch).unwrap();
+        file.sync_data().unwrap();
+    });
+}
+
+/// Opens a directory of 1,000 partitions with two segments each, closed cleanly.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn open_1000_partitions(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: 64 << 10, ..LogConfig::default() };
+    {
+        let (store, _) = Store::open(dir.path(), StoreConfig::default(), Env::real()).unwrap();
+        let partitions: Vec<_> = (0..1_000).map(PartitionIndex).collect();
+        let logs = store.create_logs("many", &partitions, TopicId([1; 16]), &config).unwrap();
+        let batch = batch(16);
+        for log in logs {
+            for _ in 0..6 {
+                append(&log, &batch);
+            }
+        }
+        store.close().unwrap();
+    }
+    bencher.bench_local(|| {
+        let (store, reports) = Store::open(dir.path(), StoreConfig::default(), Env::real()).unwrap();
+        assert!(reports.iter().all(|report| report.clean));
+        std::fs::write(dir.path().join(".kafka_cleanshutdown"), b"{}").unwrap();
+        store.logs().len()
+    });
+}
