@@ -15,7 +15,7 @@ use std::process::Command;
 use common::*;
 use protocol::records::{BatchBuilder, Compression};
 use protocol::types::{Epoch, TimestampMs};
-use storage::{AppendOptions, LogConfig, PartitionLog};
+use storage::{AppendOptions, CleanupPolicy, LogConfig, PartitionLog};
 
 /// A log with everything a log can have: codecs, idempotent batches, transactions, times that go back.
 fn write_log(log: &PartitionLog) {
@@ -128,4 +128,28 @@ fn dump_log_segments_finds_nothing_wrong() {
     assert!(reports[0].indexes_rebuilt > 0, "{}", reports[0]);
     store.close().unwrap();
     verify(&libs, &partition);
+    drop(store);
+    compact(dir.path(), &config);
+    let logs = files(&partition, ".log");
+    let text = dump(&libs, "--deep-iteration", &logs);
+    for complaint in ["Mismatches", "corrupt", "Exception", "isvalid: false"] {
+        assert!(!text.contains(complaint), "{complaint}: {text}");
+    }
+    for suffix in [".index", ".timeindex"] {
+        assert_sound(&dump(&libs, "--verify-index-only", &files(&partition, suffix)));
+    }
+}
+
+/// Compacts the log, which leaves holes, empty batches and delete horizons.
+fn compact(dir: &Path, config: &LogConfig) {
+    let config = LogConfig {
+        cleanup_policy: CleanupPolicy::COMPACT,
+        min_cleanable_dirty_ratio: 0.01,
+        ..config.clone()
+    };
+    let (store, _) = open(dir, &config);
+    let before = log_of(&store).size_bytes();
+    assert_eq!(store.maintain(NOW).logs_compacted, 1);
+    assert!(log_of(&store).size_bytes() < before / 2);
+    store.close().unwrap();
 }

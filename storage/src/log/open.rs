@@ -319,12 +319,11 @@ impl Opening {
     fn replay(&mut self, start: Offset) -> io::Result<(Producers, Epochs)> {
         let disk = self.open.env.disk.clone();
         let (mut producers, snapshot_end) = self.newest_snapshot()?;
-        let mut epochs = match durable::read_if_exists(&*disk, &self.open.dir.join(EPOCHS_FILE))? {
-            Some(content) => Epochs::decode(&content),
-            None => None,
-        };
-        if epochs.is_none() && self.end() > start && !self.open.clean {
-            self.report.damage.push(format!("{EPOCHS_FILE} is missing or damaged, made again"));
+        let content = durable::read_if_exists(&*disk, &self.open.dir.join(EPOCHS_FILE))?;
+        let mut epochs = content.as_deref().and_then(Epochs::decode);
+        // A crash before the first checkpoint leaves no file: that is no damage.
+        if epochs.is_none() && content.is_some() {
+            self.report.damage.push(format!("{EPOCHS_FILE} is damaged, made again"));
         }
         let epochs_from =
             if epochs.is_some() { self.open.recovery_point.min(snapshot_end) } else { Offset(0) };

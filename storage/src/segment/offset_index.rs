@@ -142,3 +142,90 @@ impl OffsetIndex {
 pub(crate) fn relative_offset(base: Offset, offset: Offset) -> Option<u32> {
     i32::try_from(offset.0.checked_sub(base.0)?).ok().and_then(|relative| u32::try_from(relative).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::env::MemoryDisk;
+
+    const BASE: Offset = Offset(1_000);
+
+    /// Entries that rise by these steps.
+    fn entries(steps: &[(u32, u32)]) -> Vec<OffsetPosition> {
+        let (mut offset, mut position) = (BASE.0 - 1, 0);
+        let rise = |step: &(u32, u32)| {
+            offset += 1 + i64::from(step.0);
+            position += 1 + u64::from(step.1);
+            OffsetPosition { offset: Offset(offset), position }
+        };
+        steps.iter().map(rise).collect()
+    }
+
+    fn index_of(disk: &MemoryDisk, entries: &[OffsetPosition], written: usize) -> OffsetIndex {
+        let mut index = OffsetIndex::new(Arc::new(disk.clone()), "/x.index".into(), BASE);
+        for (i, entry) in entries.iter().enumerate() {
+            if i == written {
+                index.entries.seal().unwrap();
+            }
+            index.push(*entry);
+        }
+        index
+    }
+
+    proptest! {
+        /// Wherever the entries lie (file, memory, both, read back), a look-up finds what a plain search finds.
+        #[test]
+        fn finds_what_a_plain_search_finds(
+            steps in prop::collection::vec((0_u32..50, 0_u32..5_000), 0..60),
+            written in 0_usize..60,
+            asked in 0_i64..4_000,
+            padding in 0_usize..40,
+        ) {
+            let disk = MemoryDisk::new(0);
+            let entries = entries(&steps);
+            let mut index = index_of(&disk, &entries, written);
+            let asked = Offset(BASE.0 - 100 + asked);
+            let expected = entries.iter().rev().find(|entry| entry.offset <= asked).copied();
+            prop_assert_eq!(index.at_or_before(asked).unwrap(), expected);
+            prop_assert_eq!(index.last(), entries.last().copied());
+            index.entries.write().unwrap();
+            // Apache Kafka leaves a growing index zero-filled behind its entries.
+            disk.damage(Path::new("/x.index"), |bytes| bytes.resize(bytes.len() + padding * ENTRY_BYTES, 0)).unwrap();
+            let mut index = OffsetIndex::open(Arc::new(disk.clone()), "/x.index".into(), BASE).unwrap().unwrap();
+            prop_assert_eq!(index.at_or_before(asked).unwrap(), expected);
+            prop_assert_eq!(index.last(), entries.last().copied());
+            index.keep_before(asked).unwrap();
+            index.entries.write().unwrap();
+            let kept = entries.iter().filter(|entry| entry.offset < asked).count();
+            prop_assert_eq!(disk.read(Path::new("/x.index")).unwrap().len(), kept * ENTRY_BYTES);
+        }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let disk = MemoryDisk::new(0);
+        let mut index = index_of(&disk, &[OffsetPosition { offset: Offset(1_258), position: 4_097 }], 1);
+        index.entries.write().unwrap();
+        assert_eq!(disk.read(Path::new("/x.index")).unwrap(), [0, 0, 1, 2, 0, 0, 16, 1]);
+    }
+
+    #[test]
+    fn a_size_that_is_no_number_of_entries_is_refused() {
+        let disk = MemoryDisk::new(0);
+        let mut index = index_of(&disk, &entries(&[(1, 1)]), 1);
+        index.entries.write().unwrap();
+        disk.damage(Path::new("/x.index"), |bytes| bytes.truncate(7)).unwrap();
+        assert!(OffsetIndex::open(Arc::new(disk), "/x.index".into(), BASE).unwrap().is_none());
+    }
+
+    #[test]
+    fn relative_offsets_fit_thirty_one_bits() {
+        assert_eq!(relative_offset(BASE, Offset(999)), None);
+        assert_eq!(relative_offset(BASE, Offset(1_000 + i64::from(i32::MAX))), Some(i32::MAX as u32));
+        assert_eq!(relative_offset(BASE, Offset(1_001 + i64::from(i32::MAX))), None);
+    }
+}

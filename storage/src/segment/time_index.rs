@@ -129,3 +129,52 @@ impl TimeIndex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::env::MemoryDisk;
+
+    const BASE: Offset = Offset(1_000);
+
+    proptest! {
+        /// Only younger entries are taken, and a look-up finds what a plain search finds.
+        #[test]
+        fn finds_what_a_plain_search_finds(
+            timestamps in prop::collection::vec(0_i64..200, 0..60),
+            sealed_at in 0_usize..60,
+            asked in -10_i64..210,
+        ) {
+            let disk = MemoryDisk::new(0);
+            let mut index = TimeIndex::new(Arc::new(disk.clone()), "/x.timeindex".into(), BASE);
+            let mut expected: Vec<TimestampOffset> = Vec::new();
+            for (i, timestamp) in timestamps.iter().enumerate() {
+                if i == sealed_at {
+                    index.entries.seal().unwrap();
+                }
+                let entry = TimestampOffset { timestamp: TimestampMs(*timestamp), offset: Offset(BASE.0 + i as i64) };
+                if expected.last().is_none_or(|last| last.timestamp < entry.timestamp) {
+                    expected.push(entry);
+                }
+                index.push_if_younger(entry);
+            }
+            let found = expected.iter().rev().find(|entry| entry.timestamp.0 <= asked).copied();
+            prop_assert_eq!(index.at_or_before(TimestampMs(asked)).unwrap(), found);
+            prop_assert_eq!(index.last(), expected.last().copied());
+            prop_assert_eq!(index.size_bytes(), (expected.len() * ENTRY_BYTES) as u64);
+        }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let disk = MemoryDisk::new(0);
+        let mut index = TimeIndex::new(Arc::new(disk.clone()), "/x.timeindex".into(), BASE);
+        index.push_if_younger(TimestampOffset { timestamp: TimestampMs(0x0102), offset: Offset(1_003) });
+        index.entries.write().unwrap();
+        assert_eq!(disk.read(Path::new("/x.timeindex")).unwrap(), [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3]);
+    }
+}
