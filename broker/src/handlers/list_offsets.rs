@@ -27,6 +27,9 @@ const LATEST_TIERED: i64 = -5;
 /// Asks for the earliest offset not yet moved to tiered storage (v11, KIP-1023): here the start.
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// The first version that answers leader epochs.
+const LEADER_EPOCH_FROM: i16 = 4;
+
 /// Versions 0-11: 0 answers a list of segment offsets; 1 one offset and its timestamp; 2 isolation;
 /// 4 leader epochs; 6 is flexible; 7 the largest timestamp; 8 and 9 tiered-storage offsets; 10 a
 /// time-out for remote look-ups; 11 the earliest pending upload.
@@ -128,7 +131,9 @@ fn response(
         response.timestamp = found.timestamp.0;
         response.offset = found.offset.0;
         response.leader_epoch = match (partition, found.offset.0) {
-            (Some(partition), 0..) => partition.log().epoch_at(found.offset).unwrap_or(partition.epoch).0,
+            (Some(partition), 0..) if version >= LEADER_EPOCH_FROM => {
+                partition.log().epoch_at(found.offset).unwrap_or(partition.epoch).0
+            }
             _ => -1,
         };
     }
