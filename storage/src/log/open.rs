@@ -89,9 +89,9 @@ impl OpenLog {
         let mut opening = Opening::new(self);
         let bases = opening.tidy().map_err(StoreError::io(&dir))?;
         opening.open_segments(&bases).map_err(StoreError::io(&dir))?;
-        let start = opening.settle_start()?;
+        opening.settle_start()?;
         let topic_id = opening.read_topic_id().map_err(StoreError::io(&dir))?;
-        let (producers, epochs) = opening.replay().map_err(StoreError::io(&dir))?;
+        let (producers, epochs) = opening.replay(start).map_err(StoreError::io(&dir))?;
         let (log, report) = opening.finish(producers, epochs, topic_id);
         // What recovery read may be in the page cache only. It is synced before anyone is shown it.
         log.flush()?;
@@ -316,7 +316,7 @@ impl Opening {
     }
 
     /// Producers and epochs as they stand at the end: from the newest sound snapshot and what lies behind it.
-    fn replay(&mut self) -> io::Result<(Producers, Epochs)> {
+    fn replay(&mut self, start: Offset) -> io::Result<(Producers, Epochs)> {
         let disk = self.open.env.disk.clone();
         let (mut producers, snapshot_end) = self.newest_snapshot()?;
         let content = durable::read_if_exists(&*disk, &self.open.dir.join(EPOCHS_FILE))?;
