@@ -89,7 +89,7 @@ impl OpenLog {
         let mut opening = Opening::new(self);
         let bases = opening.tidy().map_err(StoreError::io(&dir))?;
         opening.open_segments(&bases).map_err(StoreError::io(&dir))?;
-        opening.settle_start()?;
+        let start = opening.settle_start()?;
         let topic_id = opening.read_topic_id().map_err(StoreError::io(&dir))?;
         let (producers, epochs) = opening.replay(start).map_err(StoreError::io(&dir))?;
         let (log, report) = opening.finish(producers, epochs, topic_id);
