@@ -18,13 +18,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// As much as a fetch may bring: it is read in one go.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
-pub struct Connection {
-    pub sending: TcpStream,
-    pub receiving: BufReader<TcpStream>,
+pub(crate) struct Connection {
+    pub(crate) sending: TcpStream,
+    pub(crate) receiving: BufReader<TcpStream>,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Connection {
+    pub(crate) fn open(address: SocketAddr) -> Connection {
         let sending = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).expect("the broker accepts");
         sending.set_nodelay(true).expect("a TCP socket");
         sending.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("a TCP socket");
@@ -33,23 +33,23 @@ impl Connection {
     }
 
     /// Sends a whole frame.
-    pub fn send(&mut self, frame: &[u8]) {
+    pub(crate) fn send(&mut self, frame: &[u8]) {
         self.sending.write_all(frame).expect("the broker reads");
     }
 
     /// Sends a whole frame and gives the answer's, without its length.
-    pub fn ask(&mut self, frame: &[u8]) -> Bytes {
+    pub(crate) fn ask(&mut self, frame: &[u8]) -> Bytes {
         self.send(frame);
         let mut answer = Vec::new();
         receive(&mut self.receiving, &mut answer);
         Bytes::from(answer)
     }
 
-    pub fn api_versions(&mut self) {
+    pub(crate) fn api_versions(&mut self) {
         self.ask(&encode_request(&ApiVersionsRequest::default(), 0, 1, None).expect("an empty request"));
     }
 
-    pub fn create_topic(&mut self, name: &str) {
+    pub(crate) fn create_topic(&mut self, name: &str) {
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: 1,
@@ -62,20 +62,20 @@ impl Connection {
         assert_eq!(response.topics[0].error_code, 0, "creating {name}");
     }
 
-    pub fn delete_topic(&mut self, name: &str) {
+    pub(crate) fn delete_topic(&mut self, name: &str) {
         let request = DeleteTopicsRequest { topic_names: vec![name.into()], ..Default::default() };
         self.ask(&encode_request(&request, 3, 1, None).expect("a valid request"));
     }
 }
 
 /// Now: records of long ago would be removed by retention while they are measured.
-pub fn now() -> TimestampMs {
+pub(crate) fn now() -> TimestampMs {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock set after 1970");
     TimestampMs(i64::try_from(since_epoch.as_millis()).expect("a clock set before the year 292 million"))
 }
 
 /// Reads the next answer, without its length, over what `frame` held before.
-pub fn receive(from: &mut impl Read, frame: &mut Vec<u8>) {
+pub(crate) fn receive(from: &mut impl Read, frame: &mut Vec<u8>) {
     let mut size = [0; 4];
     from.read_exact(&mut size).expect("an answer in time");
     frame.resize(u32::from_be_bytes(size) as usize, 0);
@@ -83,7 +83,7 @@ pub fn receive(from: &mut impl Read, frame: &mut Vec<u8>) {
 }
 
 /// A Produce request (v7) as a whole frame.
-pub fn produce_frame(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
+pub(crate) fn produce_frame(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
     let data = PartitionProduceData { index: 0, records: Some(records) };
     let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
     let request = ProduceRequest { acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
@@ -91,13 +91,13 @@ pub fn produce_frame(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
 }
 
 /// The error code in an answer to [`produce_frame`]: correlation id, array of 1, name, array of 1, index, error.
-pub fn produce_error(topic: &str, answer: &[u8]) -> i16 {
+pub(crate) fn produce_error(topic: &str, answer: &[u8]) -> i16 {
     let at = 4 + 4 + 2 + topic.len() + 4 + 4;
     i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"))
 }
 
 /// A Fetch request (v4) as a whole frame, sized as the Java consumer's.
-pub fn fetch_frame(topic: &str, fetch_offset: i64) -> Vec<u8> {
+pub(crate) fn fetch_frame(topic: &str, fetch_offset: i64) -> Vec<u8> {
     let partition = FetchPartition { fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
     let topic = FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() };
     let request = FetchRequest {

@@ -10,7 +10,7 @@ use crate::report::Report;
 
 const REQUESTS: usize = 5_000;
 
-pub fn measure(address: SocketAddr, report: &mut Report) {
+pub(crate) fn measure(address: SocketAddr, report: &mut Report) {
     for path in ["/healthz", "/api/v1/hot"] {
         let histogram = round_trips(address, path);
         for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {

@@ -19,7 +19,7 @@ const VALUE_BYTES: usize = 100;
 /// Connections warm up, files grow, the allocator settles.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-pub fn measure(options: &Options, broker: &Broker, report: &mut Report) {
+pub(crate) fn measure(options: &Options, broker: &Broker, report: &mut Report) {
     for (acks, acks_name) in [(1, "1"), (-1, "all")] {
         let topic = format!("latency-{acks_name}");
         broker.connect().create_topic(&topic);

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// What to measure, and how much of it.
-pub struct Options {
+pub(crate) struct Options {
     only: Vec<String>,
-    pub megabytes: u64,
+    pub(crate) megabytes: u64,
     /// Records a second while measuring latency.
-    pub rate: u64,
-    pub seconds: u64,
-    pub bootstrap: Option<SocketAddr>,
-    pub settings: Vec<(String, String)>,
+    pub(crate) rate: u64,
+    pub(crate) seconds: u64,
+    pub(crate) bootstrap: Option<SocketAddr>,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl Options {
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
         let mut options = Options {
             only: Vec::new(),
             megabytes: 1024,
@@ -46,7 +46,7 @@ impl Options {
     }
 
     /// Whether `part` (start, idle, produce, consume, latency, http) is asked for.
-    pub fn wants(&self, part: &str) -> bool {
+    pub(crate) fn wants(&self, part: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// User and system time so far.
-pub fn cpu_time(id: u32) -> Duration {
+pub(crate) fn cpu_time(id: u32) -> Duration {
     let stat = read(id, "stat");
     // The name in brackets may hold anything; what is behind it is separated by spaces.
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
@@ -13,7 +13,7 @@ pub fn cpu_time(id: u32) -> Duration {
 }
 
 /// Resident bytes: all of them, and those not shared with files.
-pub fn memory_bytes(id: u32) -> (u64, u64) {
+pub(crate) fn memory_bytes(id: u32) -> (u64, u64) {
     let pages: Vec<u64> =
         read(id, "statm").split_whitespace().map(|n| n.parse().expect("a number")).collect();
     let page_bytes = rustix::param::page_size() as u64;

@@ -2,19 +2,19 @@
 
 /// Rows in the order they were measured.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     rows: Vec<(String, &'static str, f64)>,
 }
 
 impl Report {
-    pub fn add(&mut self, what: impl Into<String>, unit: &'static str, value: f64) {
+    pub(crate) fn add(&mut self, what: impl Into<String>, unit: &'static str, value: f64) {
         let what = what.into();
         // Each as it comes: a run that is broken off has said something.
         eprintln!("{what}: {value:.3} {unit}");
         self.rows.push((what, unit, value));
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("\n| what | figure |\n|---|---:|");
         for (what, unit, value) in &self.rows {
             let digits = if *value < 10.0 { 3 } else { usize::from(*value < 1000.0) };

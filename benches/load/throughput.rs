@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 64 << 10;
 /// Requests sent before the answer of the first is awaited; a Java producer's default.
 const IN_FLIGHT: u64 = 5;
 
-pub fn measure(options: &Options, broker: &Broker, report: &mut Report) {
+pub(crate) fn measure(options: &Options, broker: &Broker, report: &mut Report) {
     for value_bytes in [100, 1000] {
         for (acks, acks_name) in [(1, "1"), (-1, "all")] {
             let topic = format!("throughput-{value_bytes}-{acks_name}");

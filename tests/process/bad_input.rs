@@ -166,7 +166,7 @@ fn what_came_before_a_broken_frame_is_answered_first() {
 #[test]
 fn broken_frames_cost_no_memory() {
     const ROUNDS: usize = 40;
-    const GROWTH_BYTES_MAX: u64 = 24 << 20;
+    const GROWTH_BYTES_MAX: u64 = 32 << 20;
     let broker = Broker::start();
     let all = everything_broken();
     let round = || all.iter().for_each(|broken| expect_closed(&broker, broken.name, &broken.bytes));

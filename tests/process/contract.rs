@@ -6,6 +6,7 @@ use protocol::messages::api_versions::ApiVersionsRequest;
 use protocol::messages::create_partitions::CreatePartitionsRequest;
 use protocol::messages::create_topics::CreateTopicsRequest;
 use protocol::messages::delete_groups::DeleteGroupsRequest;
+use protocol::messages::delete_records::DeleteRecordsRequest;
 use protocol::messages::delete_topics::DeleteTopicsRequest;
 use protocol::messages::describe_cluster::DescribeClusterRequest;
 use protocol::messages::describe_configs::DescribeConfigsRequest;
@@ -21,6 +22,7 @@ use protocol::messages::list_offsets::ListOffsetsRequest;
 use protocol::messages::metadata::MetadataRequest;
 use protocol::messages::offset_commit::OffsetCommitRequest;
 use protocol::messages::offset_fetch::OffsetFetchRequest;
+use protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use protocol::messages::produce::ProduceRequest;
 use protocol::messages::sync_group::SyncGroupRequest;
 
@@ -50,7 +52,9 @@ fn ask(key: i16) -> Option<Ask> {
         18 => empty::<ApiVersionsRequest<'_>>,
         19 => empty::<CreateTopicsRequest<'_>>,
         20 => empty::<DeleteTopicsRequest<'_>>,
+        21 => empty::<DeleteRecordsRequest<'_>>,
         22 => empty::<InitProducerIdRequest<'_>>,
+        23 => empty::<OffsetForLeaderEpochRequest<'_>>,
         32 => empty::<DescribeConfigsRequest<'_>>,
         37 => empty::<CreatePartitionsRequest<'_>>,
         42 => empty::<DeleteGroupsRequest<'_>>,
@@ -105,7 +109,9 @@ fn the_ranges_are_those_of_the_table() {
         (18, 0, 5),
         (19, 0, 7),
         (20, 0, 6),
+        (21, 0, 2),
         (22, 0, 6),
+        (23, 0, 4),
         (32, 0, 4),
         (37, 0, 3),
         (42, 0, 3),

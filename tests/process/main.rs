@@ -3,6 +3,7 @@
 //! Every test starts its own broker on free ports and a directory of its own, so all of them run side by side.
 //! They share one test binary because they share `support`, and because linking once is quicker than six times.
 
+mod answers;
 mod bad_input;
 mod contract;
 mod durability;

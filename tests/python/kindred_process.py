@@ -12,7 +12,7 @@ STOP_TIMEOUT_S = 20
 
 _READY = re.compile(r"kindred ready kafka=(\S+) http=(\S+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ALARM = re.compile(r"\b(ERROR|WARN)\b")
+_ALARM = re.compile(r"\b(ERROR|WARN|panicked at)\b")
 
 
 class KindredProcess:

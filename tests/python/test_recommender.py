@@ -192,8 +192,9 @@ def test_dead_letters_say_why(own):
     for value, _ in DEAD:
         sender.send("user_behavior", value=value, key=b"the key", headers=[("mine", b"kept")]).get(timeout=30)
     once = event("ann", "A", 0, event_id="e-1")
-    for value in (once, once, None):
-        sender.send("user_behavior", value=value).get(timeout=30)
+    for value in (once, once):
+        sender.send("user_behavior", value=value, key=b"the key").get(timeout=30)
+    sender.send("user_behavior", value=None, key=b"the key").get(timeout=30)
     sender.close()
     expected = [*DEAD, (once, "duplicate"), (None, "empty")]
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 from clients import IS_3, admin, consumer, poll_until, producer, read, read_to_end, send_all
 from kafka.admin import NewTopic
+from kindred_process import clean_environment
 
 pytestmark = pytest.mark.own_broker
 
@@ -147,6 +148,7 @@ def test_a_second_process_on_the_same_directory_is_refused(own):
         capture_output=True,
         text=True,
         timeout=20,
+        env=clean_environment(),
     )
     assert second.returncode == 2
     said = [line for line in second.stderr.splitlines() if line.strip()]

@@ -1,15 +1,16 @@
 //! Cuts a byte stream into frames: `size: i32`, then `size` bytes.
 //!
 //! No length is trusted: memory grows with the bytes that arrived, never with the bytes promised,
-//! except for a first reservation of at most [`RESERVE_BYTES_MAX`] that is not touched until used.
+//! except for a first reservation of at most [`RESERVE_BYTES_MAX`].
 
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::frame::{FrameError, LENGTH_BYTES, frame_size};
 
 /// What one read asks for when no large frame is under way.
 const READ_BYTES: usize = 16 << 10;
-/// The most that is reserved on the word of a length prefix alone.
-const RESERVE_BYTES_MAX: usize = 2 << 20;
+/// The most that is reserved on the word of a length prefix alone. The allocator hands out memory it has touched, so
+/// a reservation is not free: with 2 MiB, a hundred peers that promised much and sent little cost 110 MB.
+const RESERVE_BYTES_MAX: usize = 128 << 10;
 /// A buffer that grew past this is dropped once it is empty, so that one large request does not
 /// stay with an idle connection for ever.
 const KEEP_BYTES_MAX: usize = 4 << 20;

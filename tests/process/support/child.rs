@@ -18,13 +18,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// One running process of the program.
-pub struct Child {
+pub(crate) struct Child {
     process: std::process::Child,
     log: PathBuf,
-    pub kafka: SocketAddr,
-    pub http: SocketAddr,
+    pub(crate) kafka: SocketAddr,
+    pub(crate) http: SocketAddr,
     /// From the start of the process until its ready line was seen.
-    pub ready_after: Duration,
+    pub(crate) ready_after: Duration,
 }
 
 impl Child {
@@ -32,7 +32,7 @@ impl Child {
     ///
     /// # Panics
     /// With the log, if the process ends or stays silent instead.
-    pub fn start(binary: &Path, data: &Path, log: PathBuf, settings: &[(String, String)]) -> Child {
+    pub(crate) fn start(binary: &Path, data: &Path, log: PathBuf, settings: &[(String, String)]) -> Child {
         let output = File::create(&log).expect("the log file is created in a directory of our own");
         let began = Instant::now();
         let mut process = command(binary, data, settings)
@@ -56,16 +56,16 @@ impl Child {
     }
 
     /// What it has printed so far, without colours.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         read(&self.log)
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("our own child can be signalled");
     }
 
     /// Waits for the end of the process; `None` if it still runs after `limit`.
-    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let began = Instant::now();
         loop {
             let status = self.process.try_wait().expect("a child can be waited for");
@@ -77,7 +77,7 @@ impl Child {
     }
 
     /// For what `/proc` tells of it.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
@@ -95,7 +95,7 @@ impl Drop for Child {
 }
 
 /// The command line of a server on free ports; `settings` come last and win.
-pub fn command(binary: &Path, data: &Path, settings: &[(String, String)]) -> Command {
+pub(crate) fn command(binary: &Path, data: &Path, settings: &[(String, String)]) -> Command {
     let mut command = Command::new(binary);
     command.arg("serve").stdin(Stdio::null());
     command.env_remove("RUST_LOG");
@@ -127,7 +127,7 @@ fn read(log: &Path) -> String {
 }
 
 /// Drops ANSI escapes, so that a level next to its colour code is still a word.
-pub fn without_colours(text: &str) -> String {
+pub(crate) fn without_colours(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\x1b') {

@@ -21,28 +21,28 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Who a batch says it is from.
 #[derive(Clone, Copy)]
-pub struct Producer {
-    pub id: i64,
-    pub epoch: i16,
+pub(crate) struct Producer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
 }
 
 /// A producer without idempotence.
-pub const NO_PRODUCER: Producer = Producer { id: -1, epoch: -1 };
+pub(crate) const NO_PRODUCER: Producer = Producer { id: -1, epoch: -1 };
 
 /// An answer's frame, to be decoded by whoever knows what was asked.
-pub struct Answer {
+pub(crate) struct Answer {
     frame: Bytes,
     version: i16,
 }
 
 impl Answer {
     /// `frame`: an answer without its length.
-    pub fn new(frame: impl Into<Bytes>, version: i16) -> Answer {
+    pub(crate) fn new(frame: impl Into<Bytes>, version: i16) -> Answer {
         Answer { frame: frame.into(), version }
     }
 
     /// The message. Nothing may be left over behind it.
-    pub fn decode<'a, R: Response<'a>>(&'a self) -> R {
+    pub(crate) fn decode<'a, R: Response<'a>>(&'a self) -> R {
         let name = std::any::type_name::<R>();
         let version = self.version;
         let mut reader = Reader::shared(&self.frame);
@@ -57,34 +57,34 @@ impl Answer {
 }
 
 /// One connection. A broker that goes away is `None`, never a panic: tests that kill it need that.
-pub struct Client {
+pub(crate) struct Client {
     socket: TcpStream,
     correlation_id: i32,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
         Client::try_connect(address).expect("the broker accepts connections")
     }
 
-    pub fn try_connect(address: SocketAddr) -> Option<Client> {
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Client> {
         let socket = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).ok()?;
         socket.set_nodelay(true).ok()?;
         socket.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
         Some(Client { socket, correlation_id: 0 })
     }
 
-    pub fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
     /// Sends as it stands. A peer that has already closed shows when reading.
-    pub fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).ok();
     }
 
     /// Sends `request` without waiting for its answer.
-    pub fn send<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) {
+    pub(crate) fn send<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) {
         self.correlation_id += 1;
         let frame = encode_request(request, version, self.correlation_id, Some("process-tests"));
         self.send_bytes(&frame.expect("the request fits this version"));
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Panics
     /// If the broker neither answers nor closes in time.
-    pub fn read_frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn read_frame(&mut self) -> Option<Vec<u8>> {
         let mut size = [0; 4];
         self.read(&mut size)?;
         let mut frame = vec![0; u32::from_be_bytes(size) as usize];
@@ -114,12 +114,12 @@ impl Client {
     }
 
     /// Sends `request` and waits for its answer.
-    pub fn call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Answer {
+    pub(crate) fn call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Answer {
         self.try_call(request, version).expect("an answer, not a closed connection")
     }
 
     /// As [`Client::call`]; `None` if the broker closes instead.
-    pub fn try_call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Option<Answer> {
+    pub(crate) fn try_call<'q, Q: Request<'q>>(&mut self, request: &Q, version: i16) -> Option<Answer> {
         self.send(request, version);
         let frame = self.read_frame()?;
         assert_eq!(frame[..4], self.correlation_id.to_be_bytes(), "answers come in order");
@@ -127,14 +127,14 @@ impl Client {
     }
 
     /// Asks for the versions that are served, as (key, lowest, highest): the simplest proof of life.
-    pub fn api_versions(&mut self) -> Vec<(i16, i16, i16)> {
+    pub(crate) fn api_versions(&mut self) -> Vec<(i16, i16, i16)> {
         let answer = self.call(&ApiVersionsRequest::default(), 0);
         let response: ApiVersionsResponse<'_> = answer.decode();
         assert_eq!(response.error_code, 0);
         response.api_keys.iter().map(|range| (range.api_key, range.min_version, range.max_version)).collect()
     }
 
-    pub fn create_topic(&mut self, name: &str, partitions: i32) {
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: i32) {
         let name = name.into();
         let topic =
             CreatableTopic { name, num_partitions: partitions, replication_factor: 1, ..Default::default() };
@@ -145,7 +145,13 @@ impl Client {
     }
 
     /// Error code and base offset of one batch; `None` if the broker went away.
-    pub fn produce(&mut self, topic: &str, partition: i32, acks: i16, batch: &[u8]) -> Option<(i16, i64)> {
+    pub(crate) fn produce(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        acks: i16,
+        batch: &[u8],
+    ) -> Option<(i16, i64)> {
         let answer = self.try_call(&produce_request(topic, partition, acks, batch), 7)?;
         let response: ProduceResponse<'_> = answer.decode();
         let partition = &response.responses[0].partition_responses[0];
@@ -153,7 +159,7 @@ impl Client {
     }
 
     /// Every record's offset and value, from the beginning until a fetch comes back empty.
-    pub fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
+    pub(crate) fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
         let mut records = Vec::new();
         let mut next_offset = 0;
         loop {
@@ -177,12 +183,12 @@ impl Client {
         }
     }
 
-    pub fn fetch_values(&mut self, topic: &str, partition: i32) -> Vec<Vec<u8>> {
+    pub(crate) fn fetch_values(&mut self, topic: &str, partition: i32) -> Vec<Vec<u8>> {
         self.fetch_all(topic, partition).into_iter().map(|(_, value)| value).collect()
     }
 }
 
-pub fn produce_request<'a>(
+pub(crate) fn produce_request<'a>(
     topic: &'a str,
     partition: i32,
     acks: i16,
@@ -193,7 +199,12 @@ pub fn produce_request<'a>(
     ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }
 
-pub fn fetch_request(topic: &str, partition: i32, fetch_offset: i64, max_wait_ms: i32) -> FetchRequest<'_> {
+pub(crate) fn fetch_request(
+    topic: &str,
+    partition: i32,
+    fetch_offset: i64,
+    max_wait_ms: i32,
+) -> FetchRequest<'_> {
     let wanted =
         FetchPartition { partition, fetch_offset, partition_max_bytes: 8 << 20, ..Default::default() };
     let topic = FetchTopic { topic: topic.into(), partitions: vec![wanted], ..Default::default() };
@@ -201,7 +212,7 @@ pub fn fetch_request(topic: &str, partition: i32, fetch_offset: i64, max_wait_ms
 }
 
 /// One uncompressed batch of `values`.
-pub fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     if producer.id >= 0 {
         let (id, epoch) = (ProducerId(producer.id), ProducerEpoch(producer.epoch));
@@ -214,7 +225,7 @@ pub fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) -> Vec<u8
 }
 
 /// Records of long ago would be removed by retention.
-pub fn now() -> TimestampMs {
+pub(crate) fn now() -> TimestampMs {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock set after 1970");
     TimestampMs(i64::try_from(since_epoch.as_millis()).expect("a clock set before the year 292 million"))
 }

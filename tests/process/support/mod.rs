@@ -1,7 +1,7 @@
 //! What the tests of the real program share: a broker on a directory of its own, and clients that speak to it.
 
-pub mod child;
-pub mod client;
+pub(crate) mod child;
+pub(crate) mod client;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -16,16 +16,19 @@ use client::Client;
 /// How long a graceful stop may take on a busy machine; it normally takes milliseconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How much of its log a failed test shows.
+const LOG_LINES_SHOWN: usize = 60;
+
 /// The program under test.
-pub fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_kindred"))
 }
 
 /// A data directory and the broker running on it; restarts keep the directory and the ports.
 ///
-/// Dropping it kills the process. If the test passed, the drop also fails on any ERROR or WARN in the log that was
+/// Dropping it kills the process. If the test passed, the drop also fails on any ERROR, WARN or panic in the log that was
 /// not announced; if the test failed, it shows the log.
-pub struct Broker {
+pub(crate) struct Broker {
     directory: TempDir,
     data: PathBuf,
     settings: Vec<(String, String)>,
@@ -36,19 +39,19 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub fn start() -> Broker {
+    pub(crate) fn start() -> Broker {
         Broker::with(&[])
     }
 
     /// Starts on a new directory with `settings`.
-    pub fn with(settings: &[(&str, &str)]) -> Broker {
+    pub(crate) fn with(settings: &[(&str, &str)]) -> Broker {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let data = directory.path().join("data");
         Broker::on(directory, data, settings)
     }
 
     /// Starts with its data in `data`, which need not be inside `directory`.
-    pub fn on(directory: TempDir, data: PathBuf, settings: &[(&str, &str)]) -> Broker {
+    pub(crate) fn on(directory: TempDir, data: PathBuf, settings: &[(&str, &str)]) -> Broker {
         let settings = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         let announced = Vec::new();
         let mut broker =
@@ -58,7 +61,7 @@ impl Broker {
     }
 
     /// Starts on the same directory and the same ports as before.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "already running");
         self.starts += 1;
         let log = self.directory.path().join(format!("log-{}", self.starts));
@@ -71,7 +74,7 @@ impl Broker {
     }
 
     /// Stops with `signal` and gives the exit status and how long it took.
-    pub fn stop(&mut self, signal: Signal) -> (ExitStatus, Duration) {
+    pub(crate) fn stop(&mut self, signal: Signal) -> (ExitStatus, Duration) {
         let mut child = self.child.take().expect("running");
         let began = Instant::now();
         child.signal(signal);
@@ -84,30 +87,33 @@ impl Broker {
         }
     }
 
-    pub fn child(&self) -> &Child {
+    pub(crate) fn child(&self) -> &Child {
         self.child.as_ref().expect("running")
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.child().kafka)
     }
 
     /// Everything logged since the first start.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.past_logs.clone() + &self.child.as_ref().map(Child::log).unwrap_or_default()
     }
 
     /// Lets ERROR and WARN lines that contain `text` pass.
-    pub fn announce(&mut self, text: &'static str) {
+    pub(crate) fn announce(&mut self, text: &'static str) {
         self.announced.push(text);
     }
 
     fn unannounced_alarms(&self) -> Vec<String> {
-        let is_alarm = |line: &&str| line.split_whitespace().any(|word| word == "ERROR" || word == "WARN");
+        let is_alarm = |line: &&str| {
+            line.contains(" panicked at ")
+                || line.split_whitespace().any(|word| word == "ERROR" || word == "WARN")
+        };
         let is_announced = |line: &str| self.announced.iter().any(|text| line.contains(text));
         self.log().lines().filter(is_alarm).filter(|line| !is_announced(line)).map(str::to_owned).collect()
     }
@@ -116,7 +122,10 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("---- the broker's log ----\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("---- the end of the broker's log ----");
+            println!("{}", lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n"));
             return;
         }
         let alarms = self.unannounced_alarms();
@@ -125,7 +134,7 @@ impl Drop for Broker {
 }
 
 /// Asks `check` until it gives something, for at most half a minute.
-pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     const PATIENCE: Duration = Duration::from_secs(30);
     let began = Instant::now();
     loop {
