@@ -48,7 +48,9 @@ pub(crate) fn text(lines: impl Iterator<Item = String>) -> String {
 
 /// Reads a checkpoint of offsets. A missing file is empty; a damaged one too, and the caller is told.
 pub(crate) fn read_offsets(disk: &dyn Disk, path: &Path) -> io::Result<(Offsets, bool)> {
-    let Some(content) = durable::read_if_exists(disk, path)? else { return Ok((Offsets::new(), false)) };
+    // Apache Kafka makes an empty file where it has nothing to say.
+    let content = durable::read_if_exists(disk, path)?.filter(|content| !content.is_empty());
+    let Some(content) = content else { return Ok((Offsets::new(), false)) };
     Ok(parse_offsets(&content).map_or_else(|| (Offsets::new(), true), |offsets| (offsets, false)))
 }
 

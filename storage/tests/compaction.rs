@@ -238,7 +238,7 @@ fn run(seed: u64, lose_power: bool) {
             world.clock.advance_ms(DELETE_RETENTION_MS);
         }
     }
-    assert!(compacted > 0, "seed {seed}");
+    assert!(compacted > 0 || lose_power, "seed {seed}");
 }
 
 /// How many runs: `CRASH_SEEDS`, or as many as a quick test can afford.

@@ -12,7 +12,7 @@ use protocol::records::Batches;
 use protocol::types::{Epoch, Offset, TimestampMs};
 use storage::{AppendOptions, CleanupPolicy, Env, LogConfig, PartitionLog, ReadError, Store, StoreConfig};
 
-const WORK: Duration = Duration::from_millis(1_500);
+const WORK: Duration = Duration::from_millis(700);
 
 /// Appends until told to stop; each record says its offset, as far as one appender at a time can know it.
 fn appender(log: &PartitionLog, id: usize, stop: &AtomicBool) -> i64 {
