@@ -72,7 +72,6 @@ def test_hot_similar_and_recommendations(own):
     "path",
     [
         "/api/v1/items/nothing/similar",
-        "/api/v1/users/nobody/recommendations",
         "/api/v1/nonsense",
         "/nonsense",
     ],

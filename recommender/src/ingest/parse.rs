@@ -31,11 +31,22 @@ pub fn behaviour<'a>(
     if !text.starts_with(['{', '[']) {
         return plain_text(text, time_ms).map(|event| Content::Events(vec![event]));
     }
-    match decode(text, around) {
+    let decoded = match decode(text, around) {
         Err(refused @ Rejection::NotAnEvent { .. }) => {
             python_literal(text, action, time_ms).unwrap_or(Err(refused))
         }
         decoded => decoded,
+    };
+    decoded.and_then(attributed)
+}
+
+/// Only plain text may leave out who it was: a structured event without a user or a session is a mistake.
+fn attributed(content: Content<'_>) -> Result<Content<'_>, Rejection> {
+    match &content {
+        Content::Events(events) if events.iter().any(|e| e.user_id.is_none() && e.session_id.is_none()) => {
+            Err(Rejection::MissingUserId)
+        }
+        _ => Ok(content),
     }
 }
 
@@ -312,8 +323,8 @@ mod tests {
         assert_eq!(events(value)[0].event_id.as_deref(), Some("A234"));
         let nested = br#"{"specversion":"1.0","type":"a","source":"s","id":"1",
             "data":{"specversion":"1.0","data":{"user_id":1,"item_id":2,"action":"click"}}}"#;
-        let Ok(Content::Events(events)) = behaviour(nested, None, T) else { panic!() };
-        assert_eq!(events[0].item_id, "", "an envelope in an envelope is not opened: no item");
+        let opened_once = behaviour(nested, None, T);
+        assert!(matches!(opened_once, Err(Rejection::MissingUserId)), "an envelope in an envelope is not opened");
         let empty = br#"{"specversion":"1.0","type":"a","source":"s","id":"1"}"#;
         assert!(matches!(behaviour(empty, None, T), Err(Rejection::Malformed { .. })));
     }
