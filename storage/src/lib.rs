@@ -45,6 +45,7 @@
 //! ```text
 //! Store::open(dir: &Path, StoreConfig, Env) -> Result<(Store, Vec<RecoveryReport>), StoreError>
 //! store.create_log(&str, PartitionIndex, TopicId, LogConfig) -> Result<Arc<PartitionLog>, StoreError>
+//! store.create_logs(&str, &[PartitionIndex], TopicId, &LogConfig) -> Result<Vec<Arc<PartitionLog>>, StoreError>
 //! store.log(&str, PartitionIndex) -> Option<Arc<PartitionLog>>
 //! store.logs() -> Vec<Arc<PartitionLog>>              // by topic and partition
 //! store.delete_topic(&str) -> Result<usize, StoreError>

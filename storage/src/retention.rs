@@ -57,7 +57,9 @@ pub(crate) fn removable(
 }
 
 fn is_old(segment: &Segment, config: &LogConfig, now: TimestampMs) -> bool {
-    let youngest = segment.max_timestamp().map_or(segment.created(), |max| max.timestamp);
+    // Messages converted from magic 0 have no time, which is -1: the file's own counts then.
+    let timed = segment.max_timestamp().map(|max| max.timestamp).filter(|youngest| youngest.0 >= 0);
+    let youngest = timed.unwrap_or(segment.created());
     config.retention_ms >= 0
         && segment.size_bytes() > 0
         && now.0.saturating_sub(youngest.0) > config.retention_ms

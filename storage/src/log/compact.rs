@@ -87,6 +87,9 @@ impl PartitionLog {
         now: TimestampMs,
     ) -> Result<Compacted, LogFailed> {
         let _alone = self.upkeep.lock();
+        if self.is_closed() {
+            return Ok(Compacted::default());
+        }
         // What replaces the sources must not be more durable than what lies before them.
         self.sync()?;
         let mut done = Compacted::default();

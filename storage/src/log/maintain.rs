@@ -52,6 +52,9 @@ impl PartitionLog {
     /// One round of upkeep: retention, due removals, silent producers, idle maps.
     pub(crate) fn maintain(&self, now: TimestampMs) -> Result<Maintained, LogFailed> {
         let _alone = self.upkeep.lock();
+        if self.is_closed() {
+            return Ok(Maintained::default());
+        }
         self.empty_trash(now);
         self.appender.lock().producers.expire(now, self.producer_expiration_ms);
         let segments = self.segments();
@@ -162,9 +165,11 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Takes no more appends: the topic is gone.
+    /// Takes no more appends: the topic is gone. Returns once none is under way, and no upkeep.
     pub(crate) fn mark_closed(&self) {
         self.closed.store(true, Ordering::Release);
+        let _no_upkeep_is_running = self.upkeep.lock();
+        let _no_append_is_running = self.appender.lock();
     }
 
     /// Whether the topic is gone, or the store closed.

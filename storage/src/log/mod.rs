@@ -200,7 +200,8 @@ impl PartitionLog {
     /// Notes the failure that ends this log's writing, and says so once.
     fn fail(&self, path: &std::path::Path, error: &std::io::Error) -> LogFailed {
         let failed = LogFailed { path: path.to_owned(), reason: error.to_string().into() };
-        if self.failed.set(failed.clone()).is_ok() {
+        // A deleted topic's files go while a sync may be under way.
+        if self.failed.set(failed.clone()).is_ok() && !self.closed.load(Ordering::Acquire) {
             tracing::error!(
                 log = self.name(),
                 file = %path.display(),
