@@ -9,6 +9,7 @@ mod demo;
 mod evaluate;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,7 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until stopped (the default).
-    #[command(after_help = "Example: kindred serve --config kindred.toml")]
+    #[command(after_help = "Example: kindred serve --config kindred.toml", after_long_help = crate::config::help())]
     Serve(ServerArgs),
     /// Serve, replay a sample of a real shop's purchases through the Kafka port, show what was
     /// learnt, and keep serving.
@@ -60,7 +61,11 @@ struct ServerArgs {
 
 impl ServerArgs {
     fn load(&self) -> Result<ServerConfig, Failure> {
-        ServerConfig::load(self.config.as_deref(), std::env::vars(), &self.set).map_err(Failure::usage)
+        // A variable that is not UTF-8 cannot be one of ours.
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment = std::env::vars_os().filter_map(text);
+        ServerConfig::load(self.config.as_deref(), environment, &self.set).map_err(Failure::usage)
     }
 }
 
