@@ -17,7 +17,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use protocol::records::BatchBuilder;
 use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs, TopicId};
-use storage::{AppendOptions, Env, LogConfig, PartitionLog, Store, StoreConfig};
+use storage::{AppendOptions, CleanupPolicy, Env, LogConfig, PartitionLog, Store, StoreConfig};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 
@@ -169,6 +169,55 @@ fn open_1000_partitions(bencher: Bencher<'_, '_>) {
         let (store, reports) = Store::open(dir.path(), StoreConfig::default(), Env::real()).unwrap();
         assert!(reports.iter().all(|report| report.clean));
         std::fs::write(dir.path().join(".kafka_cleanshutdown"), b"{}").unwrap();
+        store.logs().len()
+    });
+}
+
+/// Compacts 64 MB of records of 1 KB with 10,000 keys, none of them compacted before.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn compact_64mb(bencher: Bencher<'_, '_>) {
+    let config = LogConfig {
+        cleanup_policy: CleanupPolicy::COMPACT,
+        segment_bytes: 16 << 20,
+        file_delete_delay_ms: 0,
+        ..LogConfig::default()
+    };
+    let value = vec![b'x'; 1_000];
+    bencher
+        .counter(BytesCount::new(64_usize << 20))
+        .with_inputs(|| {
+            let fixture = fixture();
+            fixture.log.set_config(config.clone());
+            for i in 0..4_200_usize {
+                let mut builder = BatchBuilder::new();
+                for j in 0..16 {
+                    let key = ((i * 16 + j) * 7919 % 10_000).to_string();
+                    builder.append(NOW, Some(key.as_bytes()), Some(&value), &[]);
+                }
+                append(&fixture.log, &builder.build());
+            }
+            fixture.log.sync().unwrap();
+            fixture
+        })
+        .bench_local_refs(|fixture| fixture.store.maintain(NOW).bytes_compacted);
+}
+
+/// Opens a log of 64 MB in batches of 16 KB after a crash without any checkpoint: every checksum is looked at.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn recover_64mb(bencher: Bencher<'_, '_>) {
+    let fixture = fixture();
+    let batch = batch(16);
+    for _ in 0..(64 << 20) / batch.len() {
+        append(&fixture.log, &batch);
+    }
+    fixture.log.sync().unwrap();
+    let Fixture { log, store, _dir: dir } = fixture;
+    drop((log, store));
+    bencher.counter(BytesCount::new(64_usize << 20)).bench_local(|| {
+        let checkpoint = dir.path().join("recovery-point-offset-checkpoint");
+        let _ = std::fs::remove_file(checkpoint);
+        let (store, reports) = Store::open(dir.path(), StoreConfig::default(), Env::real()).unwrap();
+        assert!(!reports[0].clean && reports[0].bytes_scanned > 60 << 20);
         store.logs().len()
     });
 }

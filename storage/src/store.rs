@@ -292,8 +292,9 @@ impl Store {
         };
         write(RECOVERY_POINTS, offsets(&|log| Some(log.recovery_point())))?;
         write(HIGH_MARKS, offsets(&|log| Some(log.marks().high())))?;
-        // As in Apache Kafka, only starts that the segments do not tell.
-        let start = |log: &PartitionLog| Some(log.marks().start()).filter(|start| *start > log.first_base());
+        // Apache Kafka leaves out starts that the first segment tells. But segments just removed may come back with a
+        // power loss, and with them what retention has taken.
+        let start = |log: &PartitionLog| Some(log.marks().start()).filter(|start| start.0 > 0);
         write(START_OFFSETS, offsets(&start))?;
         let compacted = |log: &PartitionLog| Some(log.compacted()).filter(|offset| offset.0 > 0);
         write(COMPACTED_OFFSETS, offsets(&compacted))

@@ -172,11 +172,6 @@ impl PartitionLog {
         format!("{}-{}", self.topic, self.partition)
     }
 
-    /// The first offset the segments hold.
-    pub(crate) fn first_base(&self) -> Offset {
-        self.segments.read().first().expect("a log always has a segment").base()
-    }
-
     /// The offset up to which the log has been compacted.
     pub(crate) fn compacted(&self) -> Offset {
         Offset(self.compacted.load(Ordering::Acquire))
