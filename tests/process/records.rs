@@ -17,9 +17,11 @@ const UNPACKED_BYTES_MAX: usize = 1 << 20;
 /// The first versions that name topics by id.
 const PRODUCE_BY_ID: i16 = 13;
 const FETCH_BY_ID: i16 = 13;
-/// The first versions that know zstd (KIP-110).
+/// The first version that may send zstd (KIP-110).
 const PRODUCE_ZSTD: i16 = 7;
-const FETCH_ZSTD: i16 = 10;
+/// The first version that takes batches as they are stored, whatever their codec. Apache Kafka too hands zstd to
+/// versions 4 to 9; message sets have no zstd.
+const FETCH_ZSTD: i16 = 4;
 
 type KeyValue = (Option<Vec<u8>>, Option<Vec<u8>>);
 

@@ -81,6 +81,14 @@ def test_unknown_is_404_with_a_json_error(own, path):
     assert status == 404 and body["error"], body
 
 
+def test_an_unknown_user_gets_hot_items_and_is_told_so(own):
+    send(own, small_log())
+    learnt(own)
+    status, answer = get(own, "/api/v1/users/nobody/recommendations")
+    assert (status, answer["kind"], answer["cold_start"]) == (200, "unknown-user", True)
+    assert {item["item_id"] for item in answer["items"]} == {"A", "B", "C"}
+
+
 def test_bad_parameters_are_400_with_a_json_error(own):
     for path in ("/api/v1/hot?n=many", "/api/v1/hot?window=fortnight", "/api/v1/hot?n=-1"):
         status, body = get(own, path)

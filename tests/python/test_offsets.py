@@ -1,10 +1,13 @@
 """Positions: seek, beginning and end, by time, out of range, highwater."""
 
+import time
+
 from clients import admin, consumer, poll_until, producer, send_all
 from kafka import TopicPartition
 from kafka.admin import NewTopic
 
-BASE_MS = 1_700_000_000_000
+# An hour ago: records of long ago could be removed by retention at any moment.
+BASE_MS = int(time.time() * 1000) - 3_600_000
 
 
 def filled(broker, closing, topic, count=50):

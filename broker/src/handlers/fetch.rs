@@ -10,7 +10,6 @@ use protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData, Records,
 };
 use protocol::records::convert::{ConvertError, Magic, down_convert};
-use protocol::records::{Batches, Compression};
 use protocol::types::{Epoch, Offset, PartitionIndex};
 use storage::{Marks, ReadError};
 use tokio::time::Instant;
@@ -24,8 +23,6 @@ use crate::partitions::{DataWaiter, Partition};
 const BATCHES_SINCE: i16 = 4;
 /// First version that gets magic 1 (KIP-32).
 const MAGIC_1_SINCE: i16 = 2;
-/// First version whose client understands zstd (KIP-110).
-const ZSTD_SINCE: i16 = 10;
 /// First version that names topics by id (KIP-516).
 const TOPIC_IDS_SINCE: i16 = 13;
 
@@ -198,14 +195,10 @@ impl Wanted {
 
 /// Stored batches in the form that `version` understands.
 fn for_version(stored: Bytes, version: i16, from: Offset, limit: usize) -> Result<Bytes, ErrorCode> {
-    if version >= ZSTD_SINCE || stored.is_empty() {
+    // Versions 4-9 get zstd too, though their client need not know it (KIP-110), as from Apache Kafka: kafka-python
+    // 2.0 knows it and asks with version 4.
+    if version >= BATCHES_SINCE || stored.is_empty() {
         return Ok(stored);
-    }
-    if version >= BATCHES_SINCE {
-        let zstd = Batches::new(&stored)
-            .filter_map(Result::ok)
-            .any(|batch| batch.compression() == Compression::Zstd);
-        return if zstd { Err(ErrorCode::UnsupportedCompressionType) } else { Ok(stored) };
     }
     let magic = if version >= MAGIC_1_SINCE { Magic::V1 } else { Magic::V0 };
     match down_convert(&stored, magic, from, limit) {

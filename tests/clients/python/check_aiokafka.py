@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from scenario import CODECS, LARGE, PATIENCE_S, bootstrap, name, run, same, values
+from scenario import BASE_MS, CODECS, LARGE, PATIENCE_S, bootstrap, name, run, same, values
 
 
 def step(function):
@@ -87,10 +87,10 @@ async def offsets_by_time():
     topic = name("times")
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         for i in range(5):
-            await producer.send_and_wait(topic, b"v", timestamp_ms=1_700_000_000_000 + i)
+            await producer.send_and_wait(topic, b"v", timestamp_ms=BASE_MS + i)
     async with consumer() as reader:
         partition = TopicPartition(topic, 0)
-        found = await reader.offsets_for_times({partition: 1_700_000_000_003})
+        found = await reader.offsets_for_times({partition: BASE_MS + 3})
         assert found[partition].offset == 3
         assert await reader.end_offsets([partition]) == {partition: 5}
 

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
-from scenario import CODECS, LARGE, PATIENCE_S, bootstrap, eventually, name, run, same, values
+from scenario import BASE_MS, CODECS, LARGE, PATIENCE_S, bootstrap, eventually, name, run, same, values
 
 admin = AdminClient({"bootstrap.servers": bootstrap})
 
@@ -120,9 +120,9 @@ def administration():
 
 def offsets_by_time():
     topic = name("times")
-    send(topic, [{"value": b"v", "timestamp": 1_700_000_000_000 + i} for i in range(5)])
+    send(topic, [{"value": b"v", "timestamp": BASE_MS + i} for i in range(5)])
     reader = consumer(name("times"), [topic])
-    assert reader.offsets_for_times([TopicPartition(topic, 0, 1_700_000_000_003)], timeout=10)[0].offset == 3
+    assert reader.offsets_for_times([TopicPartition(topic, 0, BASE_MS + 3)], timeout=10)[0].offset == 3
     assert reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10) == (0, 5)
     reader.close()
 

@@ -5,7 +5,7 @@ import threading
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from scenario import CODECS, LARGE, PATIENCE_S, bootstrap, eventually, name, run, same, values
+from scenario import BASE_MS, CODECS, LARGE, PATIENCE_S, bootstrap, eventually, name, run, same, values
 
 # 1.4 and 2.3 name their codecs; 1.4 does not know zstd.
 KNOWN = [codec for codec in CODECS if codec != "zstd" or not kafka.__version__.startswith("1.")]
@@ -103,12 +103,12 @@ def offsets_by_time():
     topic = name("times")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for i in range(5):
-        producer.send(topic, value=b"v", timestamp_ms=1_700_000_000_000 + i).get(timeout=PATIENCE_S)
+        producer.send(topic, value=b"v", timestamp_ms=BASE_MS + i).get(timeout=PATIENCE_S)
     producer.close()
     reader = consumer()
     partition = TopicPartition(topic, 0)
     reader.assign([partition])
-    assert reader.offsets_for_times({partition: 1_700_000_000_003})[partition].offset == 3
+    assert reader.offsets_for_times({partition: BASE_MS + 3})[partition].offset == 3
     assert reader.end_offsets([partition]) == {partition: 5}
     reader.close()
 

@@ -8,6 +8,8 @@ import time
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 LARGE = random.Random(1).randbytes(450_000) + b"x" * 450_000
 PATIENCE_S = 30
+# An hour ago: records of long ago could be removed by retention at any moment.
+BASE_MS = int(time.time() * 1000) - 3_600_000
 
 bootstrap = sys.argv[1]
 _run = "%s-%d" % (os.path.basename(sys.argv[0]).removesuffix(".py"), os.getpid())
