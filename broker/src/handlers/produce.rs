@@ -196,6 +196,10 @@ fn check_batch(version: i16, records: &[u8]) -> Result<(), Refused> {
     if version >= BATCHES_SINCE && !rest.is_empty() {
         return Err(invalid("exactly one record batch is expected per partition"));
     }
+    if batch.is_transactional() {
+        // Nobody could ever end the transaction, and read_committed would stop before it for good.
+        return Err(Refused::new(ErrorCode::InvalidTxnState, "transactions are not served"));
+    }
     if batch.compression() == Compression::Zstd && version < ZSTD_SINCE {
         let message = "zstd needs Produce version 7 or above";
         return Err(Refused::new(ErrorCode::UnsupportedCompressionType, message));
