@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use crate::cooccurrence::ROW_MAX;
 use crate::ingest::action::Actions;
 
 /// A setting that cannot be used.
@@ -224,8 +225,8 @@ pub const ROWS: &[ConfigRow] = &[
         key: "recommender.cooccurrence.row.max",
         doc: "How many neighbours an item keeps; the weakest are dropped.",
         get: |c| c.row_max.to_string(),
-        set: |c, v| put(&mut c.row_max, within(v, 4, 1 << 20)),
-        expected: "4 to 1048576",
+        set: |c, v| put(&mut c.row_max, within(v, 4, ROW_MAX)),
+        expected: "4 to 50000",
     },
 ];
 

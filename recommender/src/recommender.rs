@@ -13,7 +13,7 @@ use crate::ingest::event::{Event, Position};
 use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
 use crate::models::{COLUMNS, column_name};
-use crate::ranking::candidates::{Scratch, gather};
+use crate::ranking::candidates::{Breadth, Scratch, gather};
 use crate::ranking::fuse::{Fusion, ModelChoice};
 use crate::ranking::reasons::Witness;
 use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
@@ -24,6 +24,9 @@ use crate::state::{Act, Limits, State};
 
 /// Most categories told apart.
 const CATEGORIES_MAX: usize = 65_536;
+
+/// Lists reaching deeper than this are ranked over every item, which takes longer.
+const DEEP: usize = 200;
 
 /// A message of one of the topics that are read.
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +217,7 @@ impl Recommender {
             Some(name) => ModelChoice::from_name(name)?,
         };
         let mut scratch = self.scratch();
-        let asked = self.ask(request, &mut scratch)?;
+        let asked = self.ask(request, choice, &mut scratch)?;
         self.fusion.score(choice, &mut scratch);
         let best = self.best(request, &asked, &scratch);
         let witness = Witness {
@@ -243,12 +246,14 @@ impl Recommender {
     /// The lists that [`Recommender::recommend`] would give by each model, as bare indexes.
     pub(crate) fn lists(&self, request: &Request<'_>, choices: &[ModelChoice]) -> Vec<Vec<ItemIdx>> {
         let mut scratch = self.scratch();
-        let Some(asked) = self.ask(request, &mut scratch) else { return vec![Vec::new(); choices.len()] };
-        let list = |&choice| {
-            self.fusion.score(choice, &mut scratch);
-            self.best(request, &asked, &scratch).into_iter().map(|(_, item)| item).collect()
+        let mut list = |&choice| match self.ask(request, choice, &mut scratch) {
+            Some(asked) => {
+                self.fusion.score(choice, &mut scratch);
+                self.best(request, &asked, &scratch).into_iter().map(|(_, item)| item).collect()
+            }
+            None => Vec::new(),
         };
-        let lists = choices.iter().map(list).collect();
+        let lists = choices.iter().map(&mut list).collect();
         self.give_back(scratch);
         lists
     }
@@ -420,7 +425,8 @@ impl Recommender {
         let before = ring.newest_first().filter(|visit| visit.is_liked() && visit.time_ms != time_ms);
         scratch.history.clear();
         scratch.history.extend(before.map(|visit| visit.item));
-        gather(&self.state, Some(user), &mut scratch);
+        let sketch = self.fusion.sketch(scratch.history.len());
+        gather(&self.state, Some(user), Breadth::Strongest, &sketch, &mut scratch);
         Fusion::prepare(&self.state, &mut scratch);
         let visits = ring.newest_first();
         let mut passed: Vec<ItemIdx> =
@@ -555,13 +561,24 @@ impl Recommender {
     }
 
     /// Gathers the candidates for a request.
-    fn ask<'s>(&'s self, request: &Request<'_>, scratch: &mut Scratch) -> Option<Asked<'s>> {
+    fn ask<'s>(
+        &'s self,
+        request: &Request<'_>,
+        choice: ModelChoice,
+        scratch: &mut Scratch,
+    ) -> Option<Asked<'s>> {
         let members = match request.category {
             None => None,
             Some(name) => Some(self.state.items.category(name)?),
         };
         let (kind, user) = self.resolve(request, &mut scratch.history);
-        gather(&self.state, user, scratch);
+        let breadth = match (choice, members) {
+            (ModelChoice::Column(_), _) => Breadth::Every,
+            _ if request.offset + request.n > DEEP => Breadth::Every,
+            (ModelChoice::Fused, Some(members)) => Breadth::With(members),
+            (ModelChoice::Fused, None) => Breadth::Strongest,
+        };
+        gather(&self.state, user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
         Fusion::prepare(&self.state, scratch);
         Some(Asked { kind, user, members })
     }

@@ -17,7 +17,7 @@
 //! A row keeps at most `recommender.cooccurrence.row.max` neighbours, give or take the quarter between two cuts,
 //! and drops those of least weight.
 
-use super::row::Row;
+use super::row::{ROW_MAX, Row};
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
@@ -100,8 +100,8 @@ impl Pairs {
     }
 
     /// The neighbours of an item, in no particular order.
-    pub fn neighbours(&self, item: ItemIdx) -> impl Iterator<Item = &Pair> {
-        self.rows.get(item.at()).into_iter().flat_map(Row::iter)
+    pub fn neighbours(&self, item: ItemIdx) -> &[Pair] {
+        self.rows.get(item.at()).map_or(&[], Row::pairs)
     }
 
     /// What is known of `other` as a neighbour of `item`.
@@ -111,12 +111,12 @@ impl Pairs {
 
     /// How many ordered pairs are kept.
     pub fn len(&self) -> usize {
-        self.rows.iter().map(Row::len).sum()
+        self.rows.iter().map(|row| row.pairs().len()).sum()
     }
 
     /// Whether no pair is kept.
     pub fn is_empty(&self) -> bool {
-        self.rows.iter().all(|row| row.len() == 0)
+        self.rows.iter().all(|row| row.pairs().is_empty())
     }
 
     /// Bytes held, by capacity.
@@ -135,10 +135,9 @@ impl Snapshot for Pairs {
     fn save(&self, out: &mut Writer) {
         out.u32(self.rows.len() as u32);
         for row in &self.rows {
-            let mut pairs: Vec<&Pair> = row.iter().collect();
-            pairs.sort_unstable_by_key(|pair| pair.item);
-            out.u32(pairs.len() as u32);
-            for pair in pairs {
+            // In their order, which sums of floats depend on.
+            out.u32(row.pairs().len() as u32);
+            for pair in row.pairs() {
                 out.u32(pair.item.0);
                 out.u32(pair.count);
                 out.u32(pair.weight);
@@ -153,16 +152,16 @@ impl Snapshot for Pairs {
         let items = rows.len();
         for row in &mut rows {
             let count = input.count(16)?;
-            if count > 0 {
-                row.reserve(count);
-            }
+            let mut pairs: Vec<Pair> = Vec::with_capacity(count);
             for _ in 0..count {
                 let item = ItemIdx(input.u32()?);
-                if item.at() >= items {
+                if item.at() >= items || count > 2 * ROW_MAX {
                     return Err(SnapshotError::Malformed("neighbour"));
                 }
-                let pair = Pair { item, count: input.u32()?, weight: input.u32()?, forward: input.u32()? };
-                row.restore(pair);
+                pairs.push(Pair { item, count: input.u32()?, weight: input.u32()?, forward: input.u32()? });
+            }
+            if count > 0 {
+                *row = Row::of(pairs).ok_or(SnapshotError::Malformed("neighbour appears twice"))?;
             }
         }
         Ok(Self { rows })

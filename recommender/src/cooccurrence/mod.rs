@@ -5,4 +5,5 @@ mod row;
 pub mod similarity;
 
 pub use counts::{Pair, Pairs};
+pub(crate) use row::ROW_MAX;
 pub use similarity::{Margins, Metric};

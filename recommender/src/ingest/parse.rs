@@ -324,7 +324,10 @@ mod tests {
         let nested = br#"{"specversion":"1.0","type":"a","source":"s","id":"1",
             "data":{"specversion":"1.0","data":{"user_id":1,"item_id":2,"action":"click"}}}"#;
         let opened_once = behaviour(nested, None, T);
-        assert!(matches!(opened_once, Err(Rejection::MissingUserId)), "an envelope in an envelope is not opened");
+        assert!(
+            matches!(opened_once, Err(Rejection::MissingUserId)),
+            "an envelope in an envelope is not opened"
+        );
         let empty = br#"{"specversion":"1.0","type":"a","source":"s","id":"1"}"#;
         assert!(matches!(behaviour(empty, None, T), Err(Rejection::Malformed { .. })));
     }

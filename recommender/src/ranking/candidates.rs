@@ -4,8 +4,9 @@
 //! items of each half-life join them. The table is dense over items and reused between requests: nothing is
 //! cleared but what was touched.
 
-use crate::hot::LIVES;
+use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
+use crate::math::ln;
 use crate::models::user_knn::{self, Nearby};
 use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, RULES, USER_KNN};
 use crate::models::{cooccurrence, item_cosine, llr, rules};
@@ -15,7 +16,13 @@ use crate::state::State;
 pub(crate) const HISTORY_ASKED: usize = 50;
 
 /// How many of the hottest items of each half-life become candidates.
-const HOT_ASKED: usize = 100;
+const HOT_ASKED: usize = 40;
+
+/// How many of those that the history speaks for become candidates: the strongest.
+const PERSONAL_MAX: usize = 400;
+
+/// ln of the share below which candidates are alike: a ten-thousandth of the greatest.
+pub(crate) const LOG_MIN: f32 = -9.2;
 
 /// Scores of one candidate by the models that go by the history.
 pub(crate) type Row = [f32; PERSONAL];
@@ -36,6 +43,31 @@ pub(crate) struct Scratch {
     /// Position in `items` plus one, by item; 0 for those that are no candidates.
     places: Vec<u32>,
     nearby: Nearby,
+    order: Vec<f32>,
+    /// By model, 1 over its greatest score among all candidates, before any were dropped.
+    pub(crate) scale: Row,
+}
+
+/// The weights of the fusion, in short: what is needed to tell which candidates can matter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sketch {
+    /// Of the shares.
+    pub(crate) shares: Row,
+    /// Of the logarithm of the sum of shares.
+    pub(crate) log: f32,
+    /// Of the logarithms of popularity.
+    pub(crate) popular: Logs,
+}
+
+/// Which items become candidates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Breadth<'a> {
+    /// Those the history speaks for most, and the hottest.
+    Strongest,
+    /// All that the history speaks for, the hottest, and these.
+    With(&'a [ItemIdx]),
+    /// Every item.
+    Every,
 }
 
 impl Scratch {
@@ -55,6 +87,56 @@ impl Scratch {
         }
     }
 
+    /// Finds each model's greatest score among the candidates.
+    fn rescale(&mut self) {
+        let mut greatest = [0.0f32; PERSONAL];
+        for row in &self.rows {
+            for (most, &value) in greatest.iter_mut().zip(row) {
+                *most = most.max(value);
+            }
+        }
+        self.scale = greatest.map(|most| if most > 0.0 { 1.0 / most } else { 0.0 });
+    }
+
+    /// Keeps the [`PERSONAL_MAX`] strongest candidates: all that follows costs a fraction, and what is worth showing
+    /// is far within them.
+    fn keep_strongest(&mut self, state: &State, sketch: &Sketch) {
+        if self.items.len() <= PERSONAL_MAX {
+            return;
+        }
+        let (_, log_greatest) = state.hot.greatest();
+        let (scale, places) = (self.scale, &self.items);
+        let strength = |(row, &item): (&Row, &ItemIdx)| {
+            let shares: Row = std::array::from_fn(|column| row[column] * scale[column]);
+            let linear: f32 = shares.iter().zip(sketch.shares).map(|(share, weight)| share * weight).sum();
+            let together = ln(shares.iter().sum::<f32>().max(f32::MIN_POSITIVE));
+            let (_, logs) = state.hot.sums(item);
+            let popular: f32 = (0..LIVES)
+                .map(|life| sketch.popular[life] * (logs[life] - log_greatest[life]).max(LOG_MIN))
+                .sum();
+            linear + sketch.log * together + popular
+        };
+        self.scores.clear();
+        self.scores.extend(self.rows.iter().zip(places).map(strength));
+        self.order.clear();
+        self.order.extend(self.scores.iter().copied());
+        let (_, &mut least, _) = self.order.select_nth_unstable_by(PERSONAL_MAX - 1, |a, b| b.total_cmp(a));
+        let mut kept = 0;
+        for place in 0..self.items.len() {
+            let item = self.items[place];
+            if self.scores[place] >= least {
+                self.items[kept] = item;
+                self.rows[kept] = self.rows[place];
+                kept += 1;
+                self.places[item.at()] = kept as u32;
+            } else {
+                self.places[item.at()] = 0;
+            }
+        }
+        self.items.truncate(kept);
+        self.rows.truncate(kept);
+    }
+
     fn row(&mut self, item: ItemIdx) -> &mut Row {
         let place = &mut self.places[item.at()];
         if *place == 0 {
@@ -67,29 +149,51 @@ impl Scratch {
 }
 
 /// Fills `scratch` with the candidates for its `history`, which is `own`'s if it is anyone's.
-pub(crate) fn gather(state: &State, own: Option<UserIdx>, scratch: &mut Scratch) {
+pub(crate) fn gather(
+    state: &State,
+    own: Option<UserIdx>,
+    breadth: Breadth<'_>,
+    sketch: &Sketch,
+    scratch: &mut Scratch,
+) {
     scratch.clear(state.items.len());
     let history = std::mem::take(&mut scratch.history);
     walk_rows(state, &history, scratch);
     ask_users(state, &history, own, scratch);
-    for &item in &history {
-        scratch.row(item);
-    }
-    scratch.history = history;
-    for life in 0..LIVES {
-        for &item in state.hot.top(life).iter().take(HOT_ASKED) {
-            scratch.row(item);
-        }
-    }
     for (&item, row) in scratch.items.iter().zip(&mut scratch.rows) {
         let factor = item_cosine::factor(state.items.users(item));
         row[COSINE] *= factor;
         row[COOCCURRENCE] *= factor;
     }
+    scratch.rescale();
+    if matches!(breadth, Breadth::Strongest) {
+        scratch.keep_strongest(state, sketch);
+    }
+    for &item in &history {
+        scratch.row(item);
+    }
+    scratch.history = history;
+    match breadth {
+        Breadth::Strongest => {}
+        Breadth::With(items) => items.iter().for_each(|&item| _ = scratch.row(item)),
+        Breadth::Every => (0..state.items.len() as u32).for_each(|item| _ = scratch.row(ItemIdx(item))),
+    }
+    add_hottest(state, scratch);
+}
+
+/// Adds the hottest items that are no candidates yet: what the history has does not use up the places.
+fn add_hottest(state: &State, scratch: &mut Scratch) {
+    for life in 0..LIVES {
+        let top = state.hot.top(life).iter().copied();
+        for item in top.filter(|&item| scratch.find(item).is_none()).take(HOT_ASKED).collect::<Vec<_>>() {
+            scratch.row(item);
+        }
+    }
 }
 
 fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
-    let total = state.users.with_likes().max(1) as f32;
+    let total = state.users.with_likes().max(1);
+    let (log_total, total) = (llr::log_of(total), total as f32);
     let mut decays = [1.0f32; PERSONAL];
     for &own in history.iter().take(HISTORY_ASKED) {
         let users = state.items.users(own);
@@ -97,11 +201,13 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
         let closeness = decays[COOCCURRENCE] * item_cosine::factor(users);
         let following = decays[RULES] * rules::factor(users);
         let share = users as f32 / total;
+        let log_share = state.items.user_log(own) - log_total;
         for pair in state.pairs.neighbours(own) {
             let expected = share * state.items.users(pair.item) as f32;
+            let log_expected = log_share + state.items.user_log(pair.item);
             let row = scratch.row(pair.item);
             row[COSINE] += cosine * item_cosine::value(pair);
-            row[LLR] += decays[LLR] * llr::value(pair.count, expected);
+            row[LLR] += decays[LLR] * llr::value(pair.count, expected, log_expected);
             row[COOCCURRENCE] += closeness * cooccurrence::value(pair);
             row[RULES] += following * rules::value(pair);
         }

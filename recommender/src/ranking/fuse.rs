@@ -25,7 +25,7 @@
 //! McFadden, Conditional logit analysis of qualitative choice behavior, 1974. Duchi, Hazan, Singer, Adaptive
 //! subgradient methods, JMLR 2011, figure 1.
 
-use super::candidates::Scratch;
+use super::candidates::{LOG_MIN, Scratch, Sketch};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
 use crate::math::{exp, ln};
@@ -59,17 +59,14 @@ const FEATURES: usize = RECENT + 1;
 /// Sets of weights beside the common one, by length of history.
 const CONTEXTS: usize = 5;
 
-/// ln of the share below which candidates are alike: a ten-thousandth of the greatest.
-const LOG_MIN: f32 = -9.2;
-
 /// How far the history's own items are told apart by recency.
 const RECENT_DECAY: f32 = 0.8;
 
 /// The first step of a weight.
-const RATE: f32 = 0.1;
+const RATE: f32 = 0.2;
 
 /// After this many likes, lessons become rarer: see [`Fusion::is_lesson`].
-const LESSONS_DENSE: u64 = 4096;
+const LESSONS_DENSE: u64 = 16_384;
 
 /// In the long run one like in this many is a lesson.
 const LESSON_EVERY_MAX: u64 = 64;
@@ -114,27 +111,39 @@ impl Fusion {
         true
     }
 
+    /// The weights in short, for a history of this length.
+    pub(crate) fn sketch(&self, history: usize) -> Sketch {
+        let weights = self.total(history);
+        Sketch {
+            shares: std::array::from_fn(|column| weights[column]),
+            log: -weights[LOGS..POPULAR].iter().sum::<f32>() / LOG_MIN,
+            popular: std::array::from_fn(|life| -weights[POPULAR + life] / LOG_MIN),
+        }
+    }
+
     /// Turns the gathered scores into features.
     pub(crate) fn prepare(state: &State, scratch: &mut Scratch) {
         let count = scratch.items.len();
         scratch.features.clear();
         scratch.features.resize(FEATURES * count, 0.0);
         for column in 0..PERSONAL {
-            let greatest = scratch.rows.iter().fold(0.0f32, |most, row| most.max(row[column]));
-            if greatest > 0.0 {
-                let inverse = 1.0 / greatest;
+            let scale = scratch.scale[column];
+            if scale > 0.0 {
                 let (shares, logs) = two(&mut scratch.features, count, column, LOGS + column);
                 for ((share, log), row) in shares.iter_mut().zip(logs).zip(&scratch.rows) {
-                    *share = row[column] * inverse;
+                    *share = row[column] * scale;
                     *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
                 }
             }
         }
+        let (sum_greatest, log_greatest) = state.hot.greatest();
         for (place, &item) in scratch.items.iter().enumerate() {
-            let logs = state.hot.logs(item);
-            for (life, log) in logs.into_iter().enumerate() {
-                scratch.features[(POPULAR + life) * count + place] = log_feature(log);
-                scratch.features[(POPULAR_SHARE + life) * count + place] = exp(log);
+            let (sums, logs) = state.hot.sums(item);
+            for life in 0..LIVES {
+                let share = (sums[life] / sum_greatest[life]) as f32;
+                scratch.features[(POPULAR_SHARE + life) * count + place] = share;
+                scratch.features[(POPULAR + life) * count + place] =
+                    log_feature(logs[life] - log_greatest[life]);
             }
         }
         let mut recency = 1.0;
@@ -252,15 +261,10 @@ fn two(features: &mut [f32], count: usize, first: usize, second: usize) -> (&mut
     (&mut head[first * count..(first + 1) * count], &mut tail[..count])
 }
 
-/// Turns scores into chances that sum to 1.
+/// Turns scores into chances relative to the likeliest candidate, which gets 1.
 fn to_chances(scores: &mut [f32]) {
     let most = scores.iter().fold(f32::MIN, |most, &score| most.max(score));
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = exp(*score - most);
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|score| *score /= sum);
+    scores.iter_mut().for_each(|score| *score = exp(*score - most));
 }
 
 impl Snapshot for Fusion {

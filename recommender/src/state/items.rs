@@ -10,6 +10,8 @@ pub struct Items {
     ids: IdMap,
     items: Vec<Item>,
     users: Vec<u32>,
+    /// Logarithms of `users`, for the inner loop of LLR.
+    user_logs: Vec<f32>,
     categories: IdMap,
     /// Items of each category, in order of index.
     members: Vec<Vec<ItemIdx>>,
@@ -64,6 +66,11 @@ impl Items {
         self.users[item.at()]
     }
 
+    /// ln of [`Items::users`], of 1 if there are none.
+    pub(crate) fn user_log(&self, item: ItemIdx) -> f32 {
+        self.user_logs[item.at()]
+    }
+
     /// An item's attributes, if there are any.
     pub fn attributes(&self, item: ItemIdx) -> Option<&ItemAttributes> {
         self.items[item.at()].attributes.as_deref()
@@ -104,6 +111,7 @@ impl Items {
         if new {
             self.items.push(Item::default());
             self.users.push(0);
+            self.user_logs.push(0.0);
         }
         Some(ItemIdx(index))
     }
@@ -119,13 +127,14 @@ impl Items {
         self.ids.renumber(renumbering);
         renumbering.compact(&mut self.items);
         renumbering.compact(&mut self.users);
+        renumbering.compact(&mut self.user_logs);
         for members in &mut self.members {
             *members = members.iter().filter_map(|&item| renumbering.item(item)).collect();
         }
     }
 
     pub(crate) fn uncount_user(&mut self, item: ItemIdx) {
-        self.users[item.at()] = self.users[item.at()].saturating_sub(1);
+        self.set_users(item, self.users[item.at()].saturating_sub(1));
     }
 
     pub(crate) fn seen(&mut self, item: ItemIdx, time_ms: i64) {
@@ -134,7 +143,7 @@ impl Items {
     }
 
     pub(crate) fn count_user(&mut self, item: ItemIdx) {
-        self.users[item.at()] = self.users[item.at()].saturating_add(1);
+        self.set_users(item, self.users[item.at()].saturating_add(1));
     }
 
     /// Replaces an item's attributes. `categories_max`: how many categories there may be.
@@ -182,9 +191,14 @@ impl Items {
         self.ids.size_bytes()
             + self.categories.size_bytes()
             + self.items.capacity() * size_of::<Item>()
-            + self.users.capacity() * 4
+            + (self.users.capacity() + self.user_logs.capacity()) * 4
             + members
             + attributes
+    }
+
+    fn set_users(&mut self, item: ItemIdx, users: u32) {
+        self.users[item.at()] = users;
+        self.user_logs[item.at()] = crate::models::llr::log_of(users);
     }
 
     fn join_category(&mut self, item: ItemIdx, number: u32) {
@@ -231,7 +245,9 @@ impl Snapshot for Items {
             Self { members: vec![Vec::new(); categories.len()], ids, categories, ..Self::default() };
         for index in 0..items.ids.len() as u32 {
             let mut item = Item { last_ms: input.i64()?, attributes: None };
-            items.users.push(input.u32()?);
+            let users = input.u32()?;
+            items.users.push(users);
+            items.user_logs.push(crate::models::llr::log_of(users));
             if input.u8()? != 0 {
                 let attributes = load_attributes(input)?;
                 for &number in &attributes.categories {

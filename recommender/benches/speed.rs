@@ -1,0 +1,158 @@
+//! How fast does it learn, how fast does it answer, and what does the state weigh?
+//!
+//! ```text
+//! cargo bench -p kindred-recommender --bench speed
+//! USERS=1000000 ITEMS=100000 EVENTS=5000000 cargo bench -p kindred-recommender --bench speed
+//! perf record -g target/release/deps/speed-*      # to see where the time goes
+//! ```
+//!
+//! One thread, made-up behaviour from a fixed seed: users have a taste (a slice of the catalogue) and popularity
+//! falls off as 1/rank, over the whole and within each taste. Reported: events learnt a second, decoded and as
+//! JSON bytes; the distribution of the time of one answer with the full state; bytes by part.
+#![allow(clippy::print_stdout, reason = "a bench reports to the terminal")]
+#![allow(missing_docs, reason = "not a library")]
+
+use std::time::{Duration, Instant};
+
+use recommender::{Config, Event, Incoming, Position, Recommender, Request};
+
+/// The shape of the made-up behaviour.
+struct Shape {
+    users: u64,
+    items: u64,
+    events: u64,
+}
+
+/// A small deterministic generator (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A rank below `n`, of probability falling as 1/rank.
+    fn rank(&mut self, n: u64) -> u64 {
+        let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        ((n as f64).powf(uniform) - 1.0) as u64
+    }
+}
+
+const TASTES: u64 = 50;
+
+/// User and item of the next event.
+fn act(random: &mut Random, shape: &Shape) -> (u64, u64) {
+    let user = random.next() % shape.users;
+    let taste = user % TASTES;
+    let own = !random.next().is_multiple_of(4);
+    let item =
+        if own { random.rank(shape.items / TASTES) * TASTES + taste } else { random.rank(shape.items) };
+    (user, item)
+}
+
+fn main() {
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let shape = Shape {
+        users: number("USERS", 100_000),
+        items: number("ITEMS", 20_000),
+        events: number("EVENTS", 1_000_000),
+    };
+    println!("{} users, {} items, {} events, one thread", shape.users, shape.items, shape.events);
+    let mut recommender = Recommender::new(Config::default());
+    learn(&mut recommender, &shape);
+    learn_json(&mut recommender, &shape);
+    answer(&recommender, &shape);
+    weigh(&recommender);
+}
+
+fn learn(recommender: &mut Recommender, shape: &Shape) {
+    let mut random = Random(1);
+    let tenth = shape.events / 10;
+    for part in 0..10 {
+        let start = Instant::now();
+        for n in 0..tenth {
+            let (user, item) = act(&mut random, shape);
+            let event = Event {
+                user_id: Some(format!("user-{user}").into()),
+                item_id: format!("item-{item}").into(),
+                action: "click".into(),
+                time_ms: ((part * tenth + n) * 50) as i64,
+                ..Event::default()
+            };
+            let position = Position { source: "user_behavior-0", offset: n as i64 };
+            recommender.apply(&event, position, event.time_ms).expect("the event is valid");
+        }
+        let rate = tenth as f64 / start.elapsed().as_secs_f64();
+        println!("learn, tenth {}: {rate:.0} events/s", part + 1);
+    }
+}
+
+fn learn_json(recommender: &mut Recommender, shape: &Shape) {
+    let mut random = Random(2);
+    let messages: Vec<String> = (0..100_000u64)
+        .map(|n| {
+            let (user, item) = act(&mut random, shape);
+            let ts = (shape.events + n) * 50;
+            format!(r#"{{"user_id":"user-{user}","item_id":"item-{item}","action":"click","ts":{ts},"session_id":"s{n}"}}"#)
+        })
+        .collect();
+    let start = Instant::now();
+    for (offset, message) in (0..).zip(&messages) {
+        let message = Incoming {
+            topic: "user_behavior",
+            position: Position { source: "user_behavior-0", offset },
+            key: None,
+            value: Some(message.as_bytes()),
+            time_ms: i64::MAX / 2,
+        };
+        recommender.ingest(&message).expect("the event is valid");
+    }
+    println!("decode, clean and learn JSON: {:.0} events/s", 1e5 / start.elapsed().as_secs_f64());
+}
+
+fn answer(recommender: &Recommender, shape: &Shape) {
+    let mut random = Random(3);
+    for (name, explain) in [("recommend 10", false), ("recommend 10 with reasons", true)] {
+        let mut times: Vec<Duration> = (0..20_000)
+            .map(|_| {
+                let user = format!("user-{}", act(&mut random, shape).0);
+                let request = Request { explain, ..Request::user(&user, 10) };
+                let start = Instant::now();
+                let answer = recommender.recommend(&request);
+                let took = start.elapsed();
+                assert!(answer.is_some_and(|answer| answer.items.len() == 10), "ten items");
+                took
+            })
+            .collect();
+        times.sort_unstable();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        println!("{name}: p50 {:?}, p99 {:?}, p99.9 {:?}", at(0.5), at(0.99), at(0.999));
+    }
+}
+
+fn weigh(recommender: &Recommender) {
+    let report = recommender.report();
+    println!("{} users, {} items, {} pairs", report.users, report.items, report.pairs);
+    let total: usize = report.bytes.iter().map(|part| part.1).sum();
+    for (part, bytes) in &report.bytes {
+        println!("{part}: {:.1} MB", *bytes as f64 / 1e6);
+    }
+    println!("in all: {:.1} MB", total as f64 / 1e6);
+    let start = Instant::now();
+    let mut bytes = Vec::new();
+    recommender.save(&mut bytes);
+    let saved = start.elapsed();
+    let start = Instant::now();
+    let loaded = Recommender::load(Config::default(), &bytes).expect("the snapshot loads");
+    println!(
+        "snapshot: {:.1} MB, saved in {saved:?}, loaded in {:?}",
+        bytes.len() as f64 / 1e6,
+        start.elapsed()
+    );
+    assert_eq!(loaded.report().pairs, report.pairs, "the loaded state is the saved one");
+}

@@ -1,0 +1,360 @@
+//! The recommender from its door: messages in, answers out.
+
+use proptest::prelude::*;
+use recommender::evaluation::{Log, Options, Protocol, csv, run};
+use recommender::{
+    AnswerKind, Config, Event, HotWindow, Incoming, Metric, Position, Recommender, Rejection, Request, Scope,
+};
+
+const DAY: i64 = 86_400_000;
+
+fn feed(recommender: &mut Recommender, topic: &str, offset: i64, value: &str) -> Result<usize, Rejection> {
+    let position = Position { source: "user_behavior-0", offset };
+    let message =
+        Incoming { topic, position, key: None, value: Some(value.as_bytes()), time_ms: 1_700_000_000_000 };
+    recommender.ingest(&message).map(|applied| applied.accepted)
+}
+
+fn click(recommender: &mut Recommender, user: &str, item: &str, time_ms: i64) {
+    let event = Event {
+        user_id: Some(user.into()),
+        item_id: item.into(),
+        action: "click".into(),
+        time_ms,
+        ..Event::default()
+    };
+    recommender.apply(&event, Position { source: "t-0", offset: time_ms }, time_ms).expect("valid");
+}
+
+fn bytes(recommender: &Recommender) -> Vec<u8> {
+    let mut out = Vec::new();
+    recommender.save(&mut out);
+    out
+}
+
+/// Four users, three items: small enough to count on fingers.
+fn small() -> Recommender {
+    let mut recommender = Recommender::new(Config::default());
+    for (time, (user, item)) in
+        (1..).zip([("u1", "a"), ("u1", "b"), ("u2", "a"), ("u2", "b"), ("u3", "a"), ("u3", "c"), ("u4", "b")])
+    {
+        click(&mut recommender, user, item, time * 1000);
+    }
+    recommender
+}
+
+#[test]
+fn the_counts_of_a_small_log_by_hand() {
+    let similar = small().similar("a", 10, Metric::Cosine).unwrap();
+    // a: u1 u2 u3; b: u1 u2 u4; c: u3. Of four users, u1 and u2 came to both a and b.
+    let (b, c) = (&similar[0], &similar[1]);
+    assert_eq!((b.item_id.as_str(), b.count), ("b", 2));
+    assert!((b.cosine - 2.0 / 3.0).abs() < 1e-12);
+    assert!((b.jaccard - 2.0 / 4.0).abs() < 1e-12);
+    assert!((b.confidence - 2.0 / 3.0).abs() < 1e-12);
+    assert!((b.lift - 2.0 * 4.0 / 9.0).abs() < 1e-12);
+    assert_eq!((c.item_id.as_str(), c.count), ("c", 1));
+    assert!((c.cosine - 1.0 / 3f64.sqrt()).abs() < 1e-9, "{}", c.cosine);
+    assert!(small().similar("unknown", 10, Metric::Cosine).is_none());
+}
+
+#[test]
+fn reasons_cite_the_event_that_led_to_an_item() {
+    let recommender = small();
+    let answer = recommender.recommend(&Request { explain: true, ..Request::user("u4", 10) }).unwrap();
+    assert_eq!(answer.kind, AnswerKind::Personal);
+    let first = &answer.items[0];
+    assert_eq!(first.item_id, "a");
+    let evidence = first.reasons.iter().flat_map(|reason| &reason.because).next().unwrap();
+    assert_eq!((evidence.item_id.as_str(), evidence.count), ("b", 2));
+    assert_eq!(evidence.event.as_deref(), Some("t-0-7000"));
+    assert_eq!((evidence.action.as_deref(), evidence.ts), (Some("click"), Some(7000)));
+    assert!(answer.items.iter().all(|item| item.item_id != "b"), "seen items are left out");
+}
+
+#[test]
+fn the_unknown_get_hot_items_and_are_told_so() {
+    let recommender = small();
+    let answer = recommender.recommend(&Request::user("nobody", 2)).unwrap();
+    assert_eq!(answer.kind, AnswerKind::UnknownUser);
+    assert_eq!(answer.items.len(), 2);
+    assert!(Recommender::new(Config::default()).recommend(&Request::user("u", 3)).unwrap().items.is_empty());
+}
+
+#[test]
+fn scores_do_not_depend_on_how_many_are_asked_for() {
+    let recommender = trained(3000);
+    let all = recommender.recommend(&Request::user("user-1", 50)).unwrap();
+    for n in [1, 7, 30] {
+        let some = recommender.recommend(&Request::user("user-1", n)).unwrap();
+        assert_eq!(some.items, all.items[..n]);
+        let page = recommender.recommend(&Request { offset: 5, ..Request::user("user-1", n) }).unwrap();
+        assert_eq!(page.items, all.items[5..5 + n]);
+    }
+}
+
+#[test]
+fn what_is_withdrawn_excluded_or_disliked_is_not_shown() {
+    let mut recommender = small();
+    let shown = |recommender: &Recommender, exclude: &[&str]| -> Vec<String> {
+        let answer = recommender.recommend(&Request { exclude, ..Request::user("u4", 10) }).unwrap();
+        answer.items.into_iter().map(|item| item.item_id).collect()
+    };
+    assert_eq!(shown(&recommender, &[]), ["a", "c"]);
+    assert_eq!(shown(&recommender, &["a"]), ["c"]);
+    feed(&mut recommender, "items", 0, r#"{"item_id":"c","available":false}"#).unwrap();
+    assert_eq!(shown(&recommender, &[]), ["a"]);
+    feed(&mut recommender, "user_behavior", 0, r#"{"user_id":"u4","item_id":"a","action":"dislike"}"#)
+        .unwrap();
+    assert!(shown(&recommender, &[]).is_empty());
+}
+
+#[test]
+fn hot_by_window_and_category() {
+    let mut recommender = Recommender::new(Config::default());
+    feed(&mut recommender, "items", 0, r#"{"item_id":"new","title":"New","categories":["x"]}"#).unwrap();
+    for n in 0..5 {
+        click(&mut recommender, &format!("u{n}"), "old", n);
+    }
+    click(&mut recommender, "u", "new", 3 * DAY);
+    let hot = |scope, window| -> Vec<(String, u32)> {
+        let list = recommender.hot(scope, window, 10).unwrap();
+        list.items.into_iter().map(|item| (item.item_id, item.count)).collect()
+    };
+    assert_eq!(hot(Scope::All, HotWindow::AllTime), [("old".into(), 5), ("new".into(), 1)]);
+    assert_eq!(hot(Scope::All, HotWindow::Day), [("new".into(), 1)]);
+    assert_eq!(hot(Scope::Category("x"), HotWindow::Week), [("new".into(), 1)]);
+    assert!(recommender.hot(Scope::Category("y"), HotWindow::Week, 10).is_none());
+}
+
+#[test]
+fn programs_that_send_odd_things_harm_nothing() {
+    let mut recommender = small();
+    let before = bytes(&recommender);
+    for _ in 0..10 {
+        let refused = feed(&mut recommender, "recommendation", 0, "hello").unwrap_err();
+        assert_eq!(refused.code(), "not-an-event");
+    }
+    assert_eq!(recommender.counters().rejected, 10);
+    let python = "{'user_id': 1, 'item_id': 1001, 'action': 'click'}";
+    assert_eq!(feed(&mut recommender, "user_behavior", 0, python), Ok(1));
+    assert!(recommender.knows_user("1") && recommender.knows_item("1001"));
+    assert_eq!(feed(&mut recommender, "recommendation", 0, "1001:view"), Ok(1));
+    assert_ne!(bytes(&recommender), before);
+}
+
+#[test]
+fn changes_are_handed_out_once() {
+    let mut recommender = small();
+    let changes = recommender.take_changes(100);
+    assert_eq!(changes.users, ["u1", "u2", "u3", "u4"]);
+    assert_eq!(changes.items, ["b", "a", "c"]);
+    assert!(changes.hot && !changes.more);
+    assert_eq!(recommender.take_changes(100), Default::default());
+    click(&mut recommender, "u4", "a", 9000);
+    let first = recommender.take_changes(1);
+    assert_eq!((first.users.len(), first.items.len(), first.more), (1, 1, true));
+}
+
+/// Users of a few tastes, from a fixed seed.
+fn trained(events: u64) -> Recommender {
+    let mut recommender = Recommender::new(Config::default());
+    for n in 0..events {
+        let (user, item) = act(n);
+        click(&mut recommender, &user, &item, n as i64 * 60_000);
+    }
+    recommender
+}
+
+fn act(n: u64) -> (String, String) {
+    let mix = |n: u64| {
+        n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 33
+    };
+    let user = mix(n) % 60;
+    let rank = (mix(n + 1_000_000) % 40) * (mix(n + 2_000_000) % 40) / 40;
+    (format!("user-{user}"), format!("item-{}", rank * 4 + user % 4))
+}
+
+#[test]
+fn the_same_log_gives_the_same_bytes() {
+    assert_eq!(bytes(&trained(3000)), bytes(&trained(3000)));
+}
+
+#[test]
+fn forgetting_a_user_is_as_if_it_had_never_come() {
+    let mut with = Recommender::new(Config::default());
+    let mut without = Recommender::new(Config::default());
+    for n in 0..2000 {
+        let (user, item) = act(n);
+        click(&mut with, &user, &item, n as i64 * 60_000);
+        click(&mut without, &user, &item, n as i64 * 60_000);
+        if n % 50 == 0 {
+            click(&mut with, "ghost", &item, n as i64 * 60_000 + 1);
+        }
+    }
+    let tombstone = Incoming {
+        topic: "users",
+        position: Position::default(),
+        key: Some(b"ghost"),
+        value: None,
+        time_ms: 0,
+    };
+    with.ingest(&tombstone).unwrap();
+    for n in 0..40 {
+        let item = format!("item-{n}");
+        assert_eq!(with.similar(&item, 100, Metric::Llr), without.similar(&item, 100, Metric::Llr), "{item}");
+    }
+    for window in HotWindow::ALL {
+        let scores = |recommender: &Recommender| -> Vec<(String, u32)> {
+            let list = recommender.hot(Scope::All, window, 100).unwrap();
+            list.items.into_iter().map(|item| (item.item_id, item.count)).collect()
+        };
+        if window != HotWindow::Decayed {
+            assert_eq!(scores(&with), scores(&without), "{}", window.name());
+        }
+    }
+}
+
+#[test]
+fn users_and_items_stay_within_their_bounds() {
+    let mut config = Config::default();
+    config.set("recommender.users.max", "100").unwrap();
+    config.set("recommender.items.max", "200").unwrap();
+    let mut recommender = Recommender::new(config.clone());
+    for n in 0..20_000u64 {
+        let item = if n % 2 == 0 { format!("item-{}", n % 20) } else { format!("passing-{n}") };
+        click(&mut recommender, &format!("user-{}", n / 7), &item, n as i64 * 1000);
+        assert!(recommender.report().users <= 100 && recommender.report().items <= 200);
+    }
+    assert!(recommender.knows_item("item-4"), "what is used stays");
+    assert!(recommender.knows_user(&format!("user-{}", 19_999 / 7)));
+    let loaded = Recommender::load(config, &bytes(&recommender)).unwrap();
+    assert_eq!(bytes(&loaded), bytes(&recommender));
+}
+
+#[test]
+fn every_model_finds_what_everyone_like_the_user_took() {
+    // Two tastes. A user of the first who lacks one of its items must be shown that one.
+    let mut recommender = Recommender::new(Config::default());
+    let mut time = 0;
+    for user in 0..40 {
+        for item in 0..6 {
+            if !(user == 0 && item == 5) {
+                time += 1000;
+                click(&mut recommender, &format!("u{user}"), &format!("{}-{item}", user % 2), time);
+            }
+        }
+    }
+    let models = Recommender::models().filter(|name| !name.starts_with("popular")).chain(["fused"]);
+    for model in models {
+        let request = Request { model: Some(model), ..Request::user("u0", 3) };
+        let answer = recommender.recommend(&request).unwrap();
+        assert_eq!(answer.items[0].item_id, "0-5", "{model}");
+        let ids: std::collections::HashSet<&String> = answer.items.iter().map(|item| &item.item_id).collect();
+        assert_eq!(ids.len(), answer.items.len(), "{model}: no item twice");
+    }
+    assert!(recommender.recommend(&Request { model: Some("oracle"), ..Request::user("u0", 3) }).is_none());
+}
+
+fn log(rows: &str) -> Log {
+    csv::read(format!("user_id,item_id,ts\n{rows}").as_bytes()).expect("well-formed")
+}
+
+#[test]
+fn prequential_asks_for_a_group_before_learning_it() {
+    // u2 takes a and b at one time. Grouped, b is asked for before it is known that u2 took a.
+    let log = log("u1,a,1\nu1,b,2\nu3,a,5\nu4,a,6\nu2,a,10\nu2,b,10\n");
+    let hits = |ungrouped| {
+        let options = Options { at: vec![1], ungrouped, ..Options::default() };
+        let report = run(&options, Config::default(), &log, None).unwrap();
+        let scores = *report.scores("fused", 1).unwrap();
+        assert_eq!(scores.questions, 6);
+        (scores.hit_rate * 6.0).round()
+    };
+    assert_eq!(hits(true), hits(false) + 1.0, "b follows a once a is learnt");
+}
+
+#[test]
+fn the_other_protocols_ask_what_they_say() {
+    let train = log("u1,a,1\nu1,b,2\nu2,a,3\nu2,b,4\nu3,a,5\nu3,b,6\nu4,a,7\nu4,b,8\n");
+    let ask = |protocol, test: Option<&Log>| {
+        let options =
+            Options { protocol, at: vec![1], repeats: protocol == Protocol::NextItem, ..Options::default() };
+        let report = run(&options, Config::default(), &train, test).unwrap();
+        let scores = report.scores("fused", 1).unwrap();
+        (report.learnt, scores.questions, scores.recall)
+    };
+    // Each user's b is held out, so nothing is known of b.
+    assert_eq!(ask(Protocol::LeaveLastOut, None), (4, 4, 0.0));
+    // 80 % of eight events: u1 to u3. u4 was not seen before and is not asked for.
+    assert_eq!(ask(Protocol::Split, None), (6, 0, 0.0));
+    // Test sessions s1 = a, b and s2 = a, b, c: prefixes a; a; a b.
+    let sessions = log("s1,a,20\ns1,b,21\ns2,a,22\ns2,b,23\ns2,c,24\n");
+    let (learnt, asked, recall) = ask(Protocol::NextItem, Some(&sessions));
+    assert_eq!((learnt, asked), (8, 3));
+    assert!((recall - 2.0 / 3.0).abs() < 1e-12, "b after a, twice; never c: {recall}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Stop anywhere, save, load, go on: the same bytes as without stopping.
+    #[test]
+    fn a_restart_changes_nothing(events in 1u64..1500, stop in 0u64..1500) {
+        let stop = stop.min(events);
+        let mut recommender = trained(stop);
+        recommender = Recommender::load(Config::default(), &bytes(&recommender)).unwrap();
+        for n in stop..events {
+            let (user, item) = act(n);
+            click(&mut recommender, &user, &item, n as i64 * 60_000);
+        }
+        prop_assert_eq!(bytes(&recommender), bytes(&trained(events)));
+    }
+
+    /// Whatever the bytes, ingesting answers; it never panics and refused messages change nothing.
+    #[test]
+    fn no_bytes_break_it(value in prop::collection::vec(any::<u8>(), 0..200)) {
+        ingest_anything(&value);
+    }
+
+    /// The same with text that looks like events.
+    #[test]
+    fn no_json_breaks_it(value in r#"\{("(user_id|item_id|action|ts|items|event|properties|eventList|visitorId|eventType|specversion|data|FeedbackType|value)": ?(null|true|-?[0-9]{1,20}|"[a-z0-9:]{0,9}"|\[\]|\[\{"id":1\}\]|\{\}), ?){0,6}"x":0\}"#) {
+        ingest_anything(value.as_bytes());
+    }
+
+    /// And with mutilated Python.
+    #[test]
+    fn no_python_breaks_it(value in r#"\{('[a-z_]{0,8}'|"[a-z\\]{0,4}"|None|True|\(|\)|,|:|\\| |é){0,20}\}"#) {
+        ingest_anything(value.as_bytes());
+    }
+
+    /// A damaged snapshot is refused, not trusted.
+    #[test]
+    fn no_snapshot_breaks_it(place in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<prop::sample::Index>()) {
+        let mut damaged = bytes(&trained(50));
+        let at = place.index(damaged.len());
+        damaged[at] ^= 1 << bit;
+        prop_assert!(Recommender::load(Config::default(), &damaged).is_err());
+        damaged.truncate(cut.index(damaged.len()));
+        prop_assert!(Recommender::load(Config::default(), &damaged).is_err());
+    }
+}
+
+fn ingest_anything(value: &[u8]) {
+    let mut recommender = Recommender::new(Config::default());
+    let empty = recommender.report();
+    for topic in ["user_behavior", "rated-movies", "items", "users"] {
+        let message = Incoming {
+            topic,
+            position: Position::default(),
+            key: Some(value),
+            value: Some(value),
+            time_ms: 1,
+        };
+        if recommender.ingest(&message).is_ok() {
+            return;
+        }
+        assert_eq!(recommender.report(), empty);
+    }
+}
