@@ -54,6 +54,7 @@
 //! store.close() -> Result<(), StoreError>             // clean shutdown
 //! store.cluster_id() -> &str, node_id() -> i32, directory_id() -> TopicId, space() -> DiskSpace, dir() -> &Path
 //! store.random_id() -> TopicId
+//! verify_partition(&dyn Disk, dir: &Path) -> io::Result<Vec<Finding>>   // checks files without opening the log
 //!
 //! log.append(&[u8], Epoch, &AppendOptions) -> Result<Appended, AppendError>
 //! log.read(from, max_bytes: usize, min_one_message: bool, up_to: Offset) -> Result<Read, ReadError>
@@ -80,6 +81,7 @@ mod recovery;
 mod retention;
 mod segment;
 mod store;
+mod verify;
 
 pub use config::{CleanupPolicy, LogConfig, SEGMENT_BYTES_MAX, StoreConfig, TimestampSource};
 pub use env::{Clock, DiskSpace, Env, ManualClock};
@@ -90,3 +92,4 @@ pub use producers::{BatchRange, Origin, ProducerEntry, Window};
 pub use recovery::RecoveryReport;
 pub use segment::aborted_index::AbortedTransaction;
 pub use store::{MaintenanceReport, Store};
+pub use verify::{Finding, verify_partition};

@@ -41,8 +41,6 @@ const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const HIGH_MARKS: &str = "replication-offset-checkpoint";
 const COMPACTED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const DELETE_SUFFIX: &str = "-delete";
-/// A KRaft controller's log, which a directory of Apache Kafka has: no topic of ours.
-const KRAFT_LOG: &str = "__cluster_metadata-0";
 /// Longest topic name, as in Apache Kafka: with partition and suffix it must fit a file name.
 const TOPIC_NAME_CHARS_MAX: usize = 249;
 
@@ -456,9 +454,7 @@ fn take_clean_marker(dir: &Path, env: &Env) -> io::Result<bool> {
 fn find_partitions(dir: &Path, env: &Env) -> io::Result<Vec<(Arc<str>, PartitionIndex)>> {
     let mut found = Vec::new();
     for entry in env.disk.read_dir(dir)?.into_iter().filter(|entry| entry.is_dir) {
-        if entry.name == KRAFT_LOG {
-            tracing::debug!(name = entry.name, "left alone");
-        } else if entry.name.ends_with(DELETE_SUFFIX) {
+        if entry.name.ends_with(DELETE_SUFFIX) {
             env.disk.remove_dir_all(&dir.join(&entry.name))?;
         } else if let Some((topic, partition)) = parse_partition_dir(&entry.name) {
             found.push((Arc::from(topic), partition));

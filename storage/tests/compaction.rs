@@ -172,6 +172,7 @@ impl World {
     /// `complete`: no tombstone can have expired.
     fn check(&self, log: &PartitionLog, complete: bool) {
         let seed = self.seed;
+        assert_sound(&self.env, Path::new(DIR), &format!("seed {seed}"));
         let (committed, all) = self.read(log);
         for (offset, record) in &all {
             let original = &self.written[offset];

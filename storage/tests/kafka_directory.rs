@@ -55,13 +55,19 @@ fn opens_as_it_was_left() {
     let (store, reports) = Store::open(dir.path(), store_config(&LogConfig::default()), Env::real()).unwrap();
     let names: Vec<_> =
         store.logs().iter().map(|log| format!("{}-{}", log.topic(), log.partition())).collect();
-    assert_eq!(names, ["__consumer_offsets-0", "__transaction_state-0", "orders-0", "orders-1"]);
+    assert_eq!(
+        names,
+        ["__cluster_metadata-0", "__consumer_offsets-0", "__transaction_state-0", "orders-0", "orders-1"]
+    );
     for report in &reports {
         assert!(report.clean && !report.is_notable(), "{report}");
     }
     let meta = fs::read_to_string(dir.path().join("meta.properties")).unwrap();
     assert!(meta.contains(&format!("cluster.id={}", store.cluster_id())));
     assert!(meta.contains(&format!("directory.id={}", store.directory_id())));
+    for name in names {
+        assert_eq!(storage::verify_partition(&*Env::real().disk, &dir.path().join(name)).unwrap(), []);
+    }
     for log in store.logs().iter().filter(|log| &**log.topic() == "orders") {
         assert!(!log.topic_id().is_zero());
         assert_eq!(count(log), (60, 6), "{log:?}", log = log.partition());

@@ -61,6 +61,8 @@ struct Opening {
     snapshots: Vec<Offset>,
     /// Recovered segments but the last: their bytes may still be in the page cache only.
     to_sync: Vec<(Arc<Segment>, Arc<dyn DiskFile>)>,
+    /// Files were removed that must not come back: they are of a past that did not last.
+    removed: bool,
     /// Aborted transactions are to be collected again from here.
     aborted_from: Offset,
     report: RecoveryReport,
@@ -92,9 +94,14 @@ impl OpenLog {
         let start = opening.settle_start()?;
         let topic_id = opening.read_topic_id().map_err(StoreError::io(&dir))?;
         let (producers, epochs) = opening.replay(start).map_err(StoreError::io(&dir))?;
+        if opening.removed {
+            opening.open.env.disk.sync_dir(&dir).map_err(StoreError::io(&dir))?;
+        }
         let (log, report) = opening.finish(producers, epochs, topic_id);
         // What recovery read may be in the page cache only. It is synced before anyone is shown it.
         log.flush()?;
+        // Index entries of what was cut off go even where that left nothing to sync.
+        log.active().write_indexes().map_err(StoreError::io(&dir))?;
         Ok((log, report))
     }
 }
@@ -112,6 +119,7 @@ impl Opening {
             segments: Vec::new(),
             snapshots: Vec::new(),
             to_sync: Vec::new(),
+            removed: false,
             aborted_from: Offset(i64::MAX),
             report,
         }
@@ -267,6 +275,7 @@ impl Opening {
             let paths = Paths::new(&self.open.dir, *base, "");
             self.report.damage.push(format!("{} lies behind the damage, dropped", paths.log.display()));
             self.report.segments_dropped += 1;
+            self.removed = true;
             self.report.bytes_cut_off += self.open.env.disk.len(&paths.log)?;
             for path in paths.all() {
                 durable::remove_if_exists(&*self.open.env.disk, path)?;
@@ -348,23 +357,38 @@ impl Opening {
         Ok((producers, epochs))
     }
 
-    /// The newest snapshot at or before the end that is sound, and its offset; others behind the end are removed.
+    /// The newest snapshot at or before the end that is sound, and its offset. Those behind the end are removed, and
+    /// after a crash all that are damaged: a later crash must not rely on them.
     fn newest_snapshot(&mut self) -> io::Result<(Producers, Offset)> {
-        let end = self.end();
+        // One behind `aborted_from` cannot tell which transactions were aborted before it.
+        let end = self.end().min(self.aborted_from);
         let now = self.open.env.clock.now();
-        while let Some(offset) = self.snapshots.last().copied() {
-            let path = self.open.dir.join(snapshot_name(offset));
-            // One behind `aborted_from` cannot tell which transactions were aborted before it.
-            if offset <= end.min(self.aborted_from) {
-                if let Some(producers) = snapshot::decode(&self.open.env.disk.read(&path)?, now) {
-                    return Ok((producers, offset));
-                }
-                self.report.damage.push(format!("{} is damaged", path.display()));
+        let mut newest = None;
+        let mut kept = Vec::new();
+        for offset in std::mem::take(&mut self.snapshots).into_iter().rev() {
+            if newest.is_some() && self.open.clean {
+                kept.push(offset);
+                continue;
             }
-            durable::remove_if_exists(&*self.open.env.disk, &path)?;
-            self.snapshots.pop();
+            let path = self.open.dir.join(snapshot_name(offset));
+            let content = if offset <= end { Some(self.open.env.disk.read(&path)?) } else { None };
+            match content.as_deref().and_then(|content| snapshot::decode(content, now)) {
+                Some(producers) => {
+                    kept.push(offset);
+                    newest.get_or_insert((producers, offset));
+                }
+                None => {
+                    if content.is_some() {
+                        self.report.damage.push(format!("{} is damaged", path.display()));
+                    }
+                    self.removed = true;
+                    durable::remove_if_exists(&*self.open.env.disk, &path)?;
+                }
+            }
         }
-        Ok((Producers::default(), Offset(0)))
+        kept.reverse();
+        self.snapshots = kept;
+        Ok(newest.unwrap_or_default())
     }
 
     fn finish(
@@ -385,6 +409,9 @@ impl Opening {
         unsynced.named();
         for (segment, file) in self.to_sync {
             unsynced.rolled(segment, file);
+        }
+        if !self.open.clean {
+            unsynced.found(&self.snapshots);
         }
         let log = PartitionLog {
             topic: self.open.topic,

@@ -34,6 +34,8 @@ pub(super) struct Unsynced {
     sealed: Vec<(Arc<Segment>, Arc<dyn DiskFile>)>,
     /// Segments whose indexes are not synced.
     indexes: Vec<Arc<Segment>>,
+    /// Producer snapshots that are not.
+    snapshots: Vec<Offset>,
     /// How often a name was made in the directory, and how many of those times are synced.
     names_made: u64,
     names_synced: u64,
@@ -45,6 +47,11 @@ impl Unsynced {
         self.sealed.push((old.clone(), file));
         self.indexes.push(old);
         self.named();
+    }
+
+    /// Snapshots that a killed process left may be in the page cache only.
+    pub(super) fn found(&mut self, snapshots: &[Offset]) {
+        self.snapshots.extend_from_slice(snapshots);
     }
 
     /// A name was made in the directory.
@@ -124,7 +131,13 @@ impl PartitionLog {
         let end = self.sync()?;
         // Only now: a snapshot from behind the end that a crash leaves would be of no use.
         self.write_synced_snapshot(at, &producers).map_err(|error| self.fail(&self.dir, &error))?;
-        let indexes = std::mem::take(&mut self.unsynced.lock().indexes);
+        let (indexes, snapshots) = {
+            let mut unsynced = self.unsynced.lock();
+            (std::mem::take(&mut unsynced.indexes), std::mem::take(&mut unsynced.snapshots))
+        };
+        for offset in snapshots {
+            self.sync_snapshot_file(offset).map_err(|error| self.fail(&self.dir, &error))?;
+        }
         for segment in indexes.iter().chain([&self.active()]).filter(|segment| !segment.is_removed()) {
             let synced = segment.write_indexes().and_then(|()| segment.sync_indexes());
             synced.map_err(|error| self.fail(&segment.paths().index, &error))?;
@@ -157,7 +170,16 @@ impl PartitionLog {
         let file = self.env.disk.open(&path, Open::Create)?;
         file.write_all_at(&mut [io::IoSlice::new(&content)], 0)?;
         appender.snapshots.push(end);
+        self.unsynced.lock().snapshots.push(end);
         self.thin_snapshots(appender)
+    }
+
+    /// Makes the bytes of a snapshot durable, if it has not been removed meanwhile.
+    fn sync_snapshot_file(&self, offset: Offset) -> io::Result<()> {
+        match self.env.disk.open(&self.dir.join(super::open::snapshot_name(offset)), Open::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened?.sync(),
+        }
     }
 
     /// Writes a snapshot of the producers as they stood at an offset that is synced, for good.
@@ -179,7 +201,7 @@ impl PartitionLog {
         if appender.synced_snapshot >= Some(offset) || !appender.snapshots.contains(&offset) {
             return Ok(());
         }
-        self.env.disk.open(&self.dir.join(super::open::snapshot_name(offset)), Open::Write)?.sync()?;
+        self.sync_snapshot_file(offset)?;
         self.env.disk.sync_dir(&self.dir)?;
         appender.synced_snapshot = Some(offset);
         Ok(())

@@ -39,7 +39,8 @@ pub struct AbortedTransaction {
 }
 
 impl AbortedTransaction {
-    fn decode(bytes: &[u8; ENTRY_BYTES]) -> Option<Self> {
+    /// Reads an entry; `None` if it is impossible.
+    pub(crate) fn decode(bytes: &[u8; ENTRY_BYTES]) -> Option<Self> {
         let number = |i: usize| {
             i64::from_be_bytes(bytes[2 + 8 * i..][..8].try_into().expect("eight bytes were sliced"))
         };

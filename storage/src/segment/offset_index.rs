@@ -47,7 +47,7 @@ impl Entry for Raw {
 }
 
 /// Four bytes as a number.
-pub(super) fn be_u32(bytes: &[u8]) -> u32 {
+pub(crate) fn be_u32(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes.try_into().expect("the caller split off four bytes"))
 }
 

@@ -137,3 +137,18 @@ pub(crate) fn fill(log: &PartitionLog, count: usize) {
 pub(crate) fn filled(start: i64, end: i64) -> Vec<(i64, String)> {
     (start..end).map(|offset| (offset, format!("value {offset}"))).collect()
 }
+
+/// The directory of [`create`]'s log.
+pub(crate) fn partition_dir(data: &Path) -> std::path::PathBuf {
+    data.join(format!("{TOPIC}-0"))
+}
+
+/// Nothing in the files of [`create`]'s log contradicts anything else.
+pub(crate) fn assert_sound(env: &Env, data: &Path, what: &str) {
+    let findings = storage::verify_partition(&*env.disk, &partition_dir(data)).unwrap();
+    assert!(
+        findings.is_empty(),
+        "{what}: {}",
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    );
+}
