@@ -161,10 +161,10 @@ impl Store {
         self.env.disk.space(&self.dir)
     }
 
-    /// Makes one log; see [`Self::create_topic`].
+    /// Makes one log; see [`Self::create_logs`].
     ///
     /// # Errors
-    /// As [`Self::create_topic`].
+    /// As [`Self::create_logs`].
     pub fn create_log(
         &self,
         topic: &str,

@@ -84,3 +84,31 @@ fn a_failed_write_ends_the_log() {
     assert!(matches!(append(&log, &batch(NOW, &["x"])), Err(AppendError::Failed(_))));
     assert_eq!(values(&log), filled(0, 2));
 }
+
+#[test]
+fn no_room_for_a_next_segment_is_no_end() {
+    let config = LogConfig { segment_bytes: 1_000, index_interval_bytes: 100, ..LogConfig::default() };
+    let (store, env, disk) = start();
+    let log = create(&store, &config);
+    let mut appended = 0;
+    for round in 0..200_u64 {
+        disk.set_faults(Faults { space_bytes: Some(round * 13 % 400), ..Faults::default() });
+        for _ in 0..5 {
+            let value = format!("value {appended}");
+            match append(&log, &batch(protocol::types::TimestampMs(NOW.0 + appended), &[&value])) {
+                Ok(_) => appended += 1,
+                Err(AppendError::DiskFull { .. }) => {}
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        disk.set_faults(Faults::default());
+        assert_eq!(values(&log), filled(0, appended), "round {round}");
+    }
+    assert!(log.segment_infos().len() > 5 && appended > 100);
+    assert_eq!(
+        log.offset_for_timestamp(protocol::types::TimestampMs(NOW.0 + 50)).unwrap().unwrap().0,
+        Offset(50)
+    );
+    store.close().unwrap();
+    assert_sound(&env, Path::new(DIR), "closed");
+}

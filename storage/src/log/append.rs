@@ -323,6 +323,7 @@ impl PartitionLog {
             list.push(new.clone());
             *segments = Arc::new(list);
         }
+        old.retire();
         if replaced {
             self.discard(&[old]);
         }

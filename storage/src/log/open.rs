@@ -228,6 +228,7 @@ impl Opening {
         if next.is_some() && whole {
             self.to_sync.push((segment.clone(), segment.file()?));
             segment.seal()?;
+            segment.retire();
         }
         self.segments.push(segment);
         Ok(whole)

@@ -234,19 +234,22 @@ impl Segment {
         self.aborted.sync()
     }
 
-    /// Ends a segment's growth: its youngest timestamp enters the time index, both indexes reach their files,
-    /// and their memory, the file handle and the oversized map are given back.
+    /// Prepares the end of a segment's growth: its youngest timestamp enters the time index, and all indexes reach their
+    /// files. Should it grow on after all (no room for a next segment, say), nothing is wrong.
     pub(crate) fn seal(&self) -> io::Result<()> {
         let mut tail = self.tail.write();
         tail.push_max_timestamp();
         tail.max = None;
         tail.offsets.entries.seal()?;
         tail.times.entries.seal()?;
-        self.aborted.write()?;
+        self.aborted.write()
+    }
+
+    /// Ends its growth: the file handle and the oversized map are given back.
+    pub(crate) fn retire(&self) {
         self.sealed.store(true, Ordering::Release);
         *self.file.write() = None;
         *self.map.write() = None;
-        Ok(())
     }
 
     /// Notes that its files are gone, or about to be.
