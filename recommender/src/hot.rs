@@ -204,21 +204,24 @@ impl Hot {
         self.sums.get(item.at()).map_or(0.0, |sums| sums[life])
     }
 
-    /// What an item's sums are compared with: the highest of all items, by half-life.
-    pub(crate) fn greatest(&self) -> (Sums, Logs) {
+    /// What makes shares of an item's sums: 1 over the highest of all items, and the logarithm of that highest, by
+    /// half-life.
+    pub(crate) fn scale(&self) -> (Sums, Logs) {
         let top = |life: usize| self.tops[life].first().map(|item| item.at());
         (
-            std::array::from_fn(|life| top(life).map_or(1.0, |at| self.sums[at][life])),
+            std::array::from_fn(|life| top(life).map_or(0.0, |at| 1.0 / self.sums[at][life])),
             std::array::from_fn(|life| top(life).map_or(0.0, |at| self.logs[at][life])),
         )
     }
 
-    /// An item's sums at every half-life, from the common landmarks, and their logarithms.
-    pub(crate) fn sums(&self, item: ItemIdx) -> (Sums, Logs) {
-        match (self.sums.get(item.at()), self.logs.get(item.at())) {
-            (Some(sums), Some(logs)) => (*sums, *logs),
-            _ => ([0.0; LIVES], [f32::MIN; LIVES]),
-        }
+    /// An item's sums at every half-life, from the common landmarks.
+    pub(crate) fn sums(&self, item: ItemIdx) -> Sums {
+        self.sums.get(item.at()).copied().unwrap_or_default()
+    }
+
+    /// Their logarithms.
+    pub(crate) fn logs(&self, item: ItemIdx) -> Logs {
+        self.logs.get(item.at()).copied().unwrap_or([f32::MIN; LIVES])
     }
 
     /// The items with the highest sums at a half-life, best first, at most [`TOP`].

@@ -104,13 +104,13 @@ impl Scratch {
         if self.items.len() <= PERSONAL_MAX {
             return;
         }
-        let (_, log_greatest) = state.hot.greatest();
+        let (_, log_greatest) = state.hot.scale();
         let (scale, places) = (self.scale, &self.items);
         let strength = |(row, &item): (&Row, &ItemIdx)| {
             let shares: Row = std::array::from_fn(|column| row[column] * scale[column]);
             let linear: f32 = shares.iter().zip(sketch.shares).map(|(share, weight)| share * weight).sum();
             let together = ln(shares.iter().sum::<f32>().max(f32::MIN_POSITIVE));
-            let (_, logs) = state.hot.sums(item);
+            let logs = state.hot.logs(item);
             let popular: f32 = (0..LIVES)
                 .map(|life| sketch.popular[life] * (logs[life] - log_greatest[life]).max(LOG_MIN))
                 .sum();

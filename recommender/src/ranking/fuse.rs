@@ -136,11 +136,11 @@ impl Fusion {
                 }
             }
         }
-        let (sum_greatest, log_greatest) = state.hot.greatest();
+        let (sum_scale, log_greatest) = state.hot.scale();
         for (place, &item) in scratch.items.iter().enumerate() {
-            let (sums, logs) = state.hot.sums(item);
+            let (sums, logs) = (state.hot.sums(item), state.hot.logs(item));
             for life in 0..LIVES {
-                let share = (sums[life] / sum_greatest[life]) as f32;
+                let share = (sums[life] * sum_scale[life]) as f32;
                 scratch.features[(POPULAR_SHARE + life) * count + place] = share;
                 scratch.features[(POPULAR + life) * count + place] =
                     log_feature(logs[life] - log_greatest[life]);
