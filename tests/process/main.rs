@@ -6,6 +6,7 @@
 mod answers;
 mod bad_input;
 mod contract;
+mod demo;
 mod durability;
 mod lifecycle;
 mod python;
