@@ -14,6 +14,7 @@ use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
 use crate::models::{COLUMNS, column_name};
 use crate::ranking::candidates::{Breadth, Scratch, gather};
+use crate::ranking::dislikes;
 use crate::ranking::fuse::{Fusion, ModelChoice};
 use crate::ranking::reasons::Witness;
 use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
@@ -218,7 +219,7 @@ impl Recommender {
         };
         let mut scratch = self.scratch();
         let asked = self.ask(request, choice, &mut scratch)?;
-        self.fusion.score(choice, &mut scratch);
+        self.score(choice, &asked, &mut scratch);
         let best = self.best(request, &asked, &scratch);
         let witness = Witness {
             state: &self.state,
@@ -248,7 +249,7 @@ impl Recommender {
         let mut scratch = self.scratch();
         let mut list = |&choice| match self.ask(request, choice, &mut scratch) {
             Some(asked) => {
-                self.fusion.score(choice, &mut scratch);
+                self.score(choice, &asked, &mut scratch);
                 self.best(request, &asked, &scratch).into_iter().map(|(_, item)| item).collect()
             }
             None => Vec::new(),
@@ -581,6 +582,15 @@ impl Recommender {
         gather(&self.state, user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
         Fusion::prepare(&self.state, scratch);
         Some(Asked { kind, user, members })
+    }
+
+    /// Scores the candidates; a single model's scores are left as they are.
+    fn score(&self, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
+        self.fusion.score(choice, scratch);
+        if let (ModelChoice::Fused, Some(user)) = (choice, asked.user) {
+            let disliked = self.state.users.ring(user).newest_first().filter(|visit| visit.sign < 0);
+            dislikes::lower(&self.state, disliked.map(|visit| visit.item), scratch);
+        }
     }
 
     /// The page of candidates asked for, best first; equals by index.

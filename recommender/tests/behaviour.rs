@@ -110,6 +110,21 @@ fn what_is_withdrawn_excluded_or_disliked_is_not_shown() {
 }
 
 #[test]
+fn a_dislike_lowers_what_is_like_it() {
+    let mut recommender = small();
+    let score = |recommender: &Recommender| {
+        let answer = recommender.recommend(&Request::user("u4", 10)).unwrap();
+        answer.items.iter().find(|item| item.item_id == "c").unwrap().score
+    };
+    let before = score(&recommender);
+    feed(&mut recommender, "user_behavior", 0, r#"{"user_id":"u4","item_id":"a","action":"dislike"}"#)
+        .unwrap();
+    // Nothing else has changed, and the cosine of a and c is 1/√3.
+    let lowered = before * (1.0 - 1.0 / 3f64.sqrt());
+    assert!((score(&recommender) - lowered).abs() < 1e-6, "{} {lowered}", score(&recommender));
+}
+
+#[test]
 fn hot_by_window_and_category() {
     let mut recommender = Recommender::new(Config::default());
     feed(&mut recommender, "items", 0, r#"{"item_id":"new","title":"New","categories":["x"]}"#).unwrap();
