@@ -12,7 +12,7 @@ use crate::ingest::entity::{ItemEntity, UserEntity};
 use crate::ingest::event::{Event, Position};
 use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
-use crate::models::{COLUMNS, column_name};
+use crate::models::{COLUMNS, PERSONAL, column_name};
 use crate::ranking::candidates::{Breadth, Scratch, gather};
 use crate::ranking::dislikes;
 use crate::ranking::fuse::{Fusion, ModelChoice};
@@ -428,7 +428,6 @@ impl Recommender {
         scratch.history.extend(before.map(|visit| visit.item));
         let sketch = self.fusion.sketch(scratch.history.len());
         gather(&self.state, Some(user), Breadth::Strongest, &sketch, &mut scratch);
-        Fusion::prepare(&self.state, &mut scratch);
         let visits = ring.newest_first();
         let mut passed: Vec<ItemIdx> =
             visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
@@ -438,7 +437,7 @@ impl Recommender {
             passed.extend(ring.older());
         }
         passed.sort_unstable();
-        self.fusion.learn(&mut scratch, item, |other| passed.binary_search(&other).is_ok());
+        self.fusion.learn(&self.state, &mut scratch, item, |other| passed.binary_search(&other).is_ok());
         self.give_back(scratch);
     }
 
@@ -574,19 +573,19 @@ impl Recommender {
         };
         let (kind, user) = self.resolve(request, &mut scratch.history);
         let breadth = match (choice, members) {
+            (ModelChoice::Column(column), _) if column < PERSONAL => Breadth::With(&[]),
             (ModelChoice::Column(_), _) => Breadth::Every,
             _ if request.offset + request.n > DEEP => Breadth::Every,
             (ModelChoice::Fused, Some(members)) => Breadth::With(members),
             (ModelChoice::Fused, None) => Breadth::Strongest,
         };
         gather(&self.state, user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
-        Fusion::prepare(&self.state, scratch);
         Some(Asked { kind, user, members })
     }
 
     /// Scores the candidates; a single model's scores are left as they are.
     fn score(&self, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
-        self.fusion.score(choice, scratch);
+        self.fusion.score(&self.state, choice, scratch);
         if let (ModelChoice::Fused, Some(user)) = (choice, asked.user) {
             let disliked = self.state.users.ring(user).newest_first().filter(|visit| visit.sign < 0);
             dislikes::lower(&self.state, disliked.map(|visit| visit.item), scratch);

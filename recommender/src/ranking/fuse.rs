@@ -122,7 +122,7 @@ impl Fusion {
     }
 
     /// Turns the gathered scores into features.
-    pub(crate) fn prepare(state: &State, scratch: &mut Scratch) {
+    fn prepare(state: &State, scratch: &mut Scratch) {
         let count = scratch.items.len();
         scratch.features.clear();
         scratch.features.resize(FEATURES * count, 0.0);
@@ -156,36 +156,50 @@ impl Fusion {
         }
     }
 
-    /// Fills the scores of prepared candidates.
-    pub(crate) fn score(&self, choice: ModelChoice, scratch: &mut Scratch) {
-        let count = scratch.items.len();
+    /// Fills the scores of gathered candidates by one model or by all.
+    pub(crate) fn score(&self, state: &State, choice: ModelChoice, scratch: &mut Scratch) {
         scratch.scores.clear();
         match choice {
             ModelChoice::Column(column) if column < PERSONAL => {
                 scratch.scores.extend(scratch.rows.iter().map(|row| row[column]));
             }
             ModelChoice::Column(column) => {
-                let from = (POPULAR + column - PERSONAL) * count;
-                scratch.scores.extend_from_slice(&scratch.features[from..from + count]);
+                let life = column - PERSONAL;
+                let (scale, _) = state.hot.scale();
+                let share = |&item: &ItemIdx| (state.hot.raw(item, life) * scale[life]) as f32;
+                scratch.scores.extend(scratch.items.iter().map(share));
             }
             ModelChoice::Fused => {
-                scratch.scores.resize(count, 0.0);
-                let weights = self.total(scratch.history.len());
-                for (weight, feature) in weights.iter().zip(scratch.features.chunks_exact(count.max(1))) {
-                    for (score, value) in scratch.scores.iter_mut().zip(feature) {
-                        *score += weight * value;
-                    }
-                }
-                to_chances(&mut scratch.scores);
+                Self::prepare(state, scratch);
+                self.score_prepared(scratch);
             }
         }
     }
 
-    /// Learns that `taken` was taken out of the prepared candidates, of which those to `skip` do not count.
-    pub(crate) fn learn(&mut self, scratch: &mut Scratch, taken: ItemIdx, skip: impl Fn(ItemIdx) -> bool) {
+    fn score_prepared(&self, scratch: &mut Scratch) {
+        let count = scratch.items.len();
+        scratch.scores.clear();
+        scratch.scores.resize(count, 0.0);
+        let weights = self.total(scratch.history.len());
+        for (weight, feature) in weights.iter().zip(scratch.features.chunks_exact(count.max(1))) {
+            for (score, value) in scratch.scores.iter_mut().zip(feature) {
+                *score += weight * value;
+            }
+        }
+        to_chances(&mut scratch.scores);
+    }
+
+    /// Learns that `taken` was taken out of the gathered candidates, of which those to `skip` do not count.
+    pub(crate) fn learn(
+        &mut self,
+        state: &State,
+        scratch: &mut Scratch,
+        taken: ItemIdx,
+        skip: impl Fn(ItemIdx) -> bool,
+    ) {
         let Some(taken) = scratch.find(taken) else { return };
         let count = scratch.items.len();
-        self.score(ModelChoice::Fused, scratch);
+        self.score(state, ModelChoice::Fused, scratch);
         let mut kept = 0.0;
         for (place, &item) in scratch.items.iter().enumerate() {
             if place != taken && skip(item) {
@@ -206,15 +220,21 @@ impl Fusion {
         }
     }
 
-    /// The part each model has in the score of a prepared candidate.
+    /// The part each model has in the score of a scored candidate.
     pub(crate) fn parts(&self, choice: ModelChoice, scratch: &Scratch, place: usize) -> [f32; COLUMNS] {
         let count = scratch.items.len();
         let weights = self.total(scratch.history.len());
         let part = |feature: usize| weights[feature] * scratch.features[feature * count + place];
         std::array::from_fn(|column| match choice {
-            ModelChoice::Column(only) if column != only => 0.0,
-            _ if column < PERSONAL => part(column) + part(LOGS + column),
-            _ => part(POPULAR + column - PERSONAL) + part(POPULAR_SHARE + column - PERSONAL),
+            ModelChoice::Column(only) => {
+                if column == only {
+                    scratch.scores[place]
+                } else {
+                    0.0
+                }
+            }
+            ModelChoice::Fused if column < PERSONAL => part(column) + part(LOGS + column),
+            ModelChoice::Fused => part(POPULAR + column - PERSONAL) + part(POPULAR_SHARE + column - PERSONAL),
         })
     }
 
