@@ -209,7 +209,13 @@ impl Hot {
     pub(crate) fn scale(&self) -> (Sums, Logs) {
         let top = |life: usize| self.tops[life].first().map(|item| item.at());
         (
-            std::array::from_fn(|life| top(life).map_or(0.0, |at| 1.0 / self.sums[at][life])),
+            // A greatest sum as small as this has no meaning left, and its inverse would not be finite.
+            std::array::from_fn(|life| {
+                top(life)
+                    .map(|at| self.sums[at][life])
+                    .filter(|&sum| sum > 1e-290)
+                    .map_or(0.0, |sum| 1.0 / sum)
+            }),
             std::array::from_fn(|life| top(life).map_or(0.0, |at| self.logs[at][life])),
         )
     }
