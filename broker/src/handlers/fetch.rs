@@ -249,7 +249,6 @@ impl Round {
                     .map(|(asked, found)| found.into_response(asked.partition, isolation))
                     .collect(),
                 topic: topic.topic,
-                ..FetchableTopicResponse::default()
             })
             .collect();
         FetchResponse { responses, ..FetchResponse::default() }

@@ -61,7 +61,6 @@ impl Handler for FindCoordinator {
                 node_id: if found { cx.node.id } else { -1 },
                 host: if found { Cow::Owned(host.clone()) } else { Cow::Borrowed("") },
                 port: if found { port.into() } else { -1 },
-                ..Coordinator::default()
             }
         };
         if call.version >= SEVERAL_SINCE {
@@ -138,7 +137,6 @@ fn joined(version: i16, joined: JoinResponse) -> JoinGroupResponse<'static> {
         member_id: Cow::Owned(member.member_id),
         group_instance_id: member.group_instance_id.filter(|_| version >= 5).map(Cow::Owned),
         metadata: Cow::Owned(member.metadata.to_vec()),
-        ..JoinGroupResponseMember::default()
     });
     JoinGroupResponse {
         error_code: joined.error.code(),
@@ -250,7 +248,6 @@ impl Handler for LeaveGroup {
             member_id: Cow::Owned(member.member_id),
             group_instance_id: member.group_instance_id.map(Cow::Owned),
             error_code: member.error.code(),
-            ..MemberResponse::default()
         });
         Reply::Answer(LeaveGroupResponse {
             error_code: left.error.code(),
@@ -297,7 +294,6 @@ fn described_group(version: i16, group: DescribedGroup) -> WireGroup<'static> {
         client_host: Cow::Owned(member.client_host),
         member_metadata: Cow::Owned(member.metadata.to_vec()),
         member_assignment: Cow::Owned(member.assignment.to_vec()),
-        ..DescribedGroupMember::default()
     });
     WireGroup {
         error_code: error.code(),
@@ -338,7 +334,6 @@ impl Handler for ListGroups {
             protocol_type: Cow::Owned(group.protocol_type),
             group_state: named(4, group.state.name()),
             group_type: named(5, group.group_type.name()),
-            ..WireListed::default()
         });
         Reply::Answer(ListGroupsResponse {
             error_code: error.code(),

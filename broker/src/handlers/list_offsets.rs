@@ -73,7 +73,7 @@ impl Handler for ListOffsets {
                 };
                 partitions.push(response(call.version, &asked, partition.map(|p| p.as_ref()), found));
             }
-            topics.push(ListOffsetsTopicResponse { name: topic.name, partitions, ..Default::default() });
+            topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
         }
         Reply::Answer(ListOffsetsResponse { topics, ..ListOffsetsResponse::default() })
     }

@@ -86,14 +86,8 @@ fn response_topic<'a>(
     let partitions = partitions.map(|(partition_index, code)| OffsetCommitResponsePartition {
         partition_index,
         error_code: code.code(),
-        ..OffsetCommitResponsePartition::default()
     });
-    OffsetCommitResponseTopic {
-        name,
-        topic_id,
-        partitions: partitions.collect(),
-        ..OffsetCommitResponseTopic::default()
-    }
+    OffsetCommitResponseTopic { name, topic_id, partitions: partitions.collect() }
 }
 
 fn look_up<'a>(cx: &Cx, version: i16, asked: OffsetCommitRequestTopic<'a>) -> Looked<'a> {
@@ -168,7 +162,6 @@ impl Handler for OffsetFetch {
         let topics = fetched.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
             name: Cow::Owned(topic.topic),
             partitions: topic.partitions.into_iter().map(|offset| single_partition(offset, error)).collect(),
-            ..OffsetFetchResponseTopic::default()
         });
         Reply::Answer(OffsetFetchResponse {
             topics: topics.collect(),
@@ -186,7 +179,6 @@ fn single_partition(offset: FetchedOffset, whole: ErrorCode) -> OffsetFetchRespo
         committed_leader_epoch: offset.leader_epoch.0,
         metadata: Some(Cow::Owned(offset.metadata)),
         error_code: error.code(),
-        ..OffsetFetchResponsePartition::default()
     }
 }
 
@@ -233,13 +225,11 @@ async fn fetch_group<'a>(
             name: if by_id { Cow::Borrowed("") } else { name },
             topic_id: if by_id { topic_id } else { TopicId::ZERO },
             partitions: partitions.into_iter().map(group_partition).collect(),
-            ..OffsetFetchResponseTopics::default()
         });
     OffsetFetchResponseGroup {
         topics: topics.collect(),
         group_id: group.group_id,
         error_code: fetched.error.code(),
-        ..OffsetFetchResponseGroup::default()
     }
 }
 
@@ -250,6 +240,5 @@ fn group_partition(offset: FetchedOffset) -> OffsetFetchResponsePartitions<'stat
         committed_leader_epoch: offset.leader_epoch.0,
         metadata: Some(Cow::Owned(offset.metadata)),
         error_code: offset.error.code(),
-        ..OffsetFetchResponsePartitions::default()
     }
 }

@@ -100,12 +100,7 @@ impl Handler for Produce {
             for written in partitions {
                 partition_responses.push(settled(written, patience).await);
             }
-            responses.push(TopicProduceResponse {
-                name,
-                topic_id,
-                partition_responses,
-                ..TopicProduceResponse::default()
-            });
+            responses.push(TopicProduceResponse { name, topic_id, partition_responses });
         }
         Reply::Answer(ProduceResponse { responses, ..ProduceResponse::default() })
     }
@@ -234,7 +229,7 @@ fn written<'a>(index: i32, appended: Result<AppendedTo, Refused>) -> Written<'a>
                 error_code: refused.code.code(),
                 base_offset: -1,
                 record_errors: refused.records.iter().map(record_error).collect(),
-                error_message: (!refused.message.is_empty()).then(|| Cow::Owned(refused.message)),
+                error_message: (!refused.message.is_empty()).then_some(Cow::Owned(refused.message)),
                 ..PartitionProduceResponse::default()
             },
             durable: None,

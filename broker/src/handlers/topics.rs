@@ -142,7 +142,6 @@ fn created<'a>(
             read_only: entry.read_only,
             config_source: entry.source.code(),
             is_sensitive: entry.is_sensitive,
-            ..CreatableTopicConfigs::default()
         })
         .collect();
     CreatableTopicResult {
@@ -198,7 +197,6 @@ async fn delete<'a>(cx: &Arc<Cx>, name: Option<Cow<'a, str>>, id: TopicId) -> De
         topic_id,
         error_code: code.code(),
         error_message: message.map(Cow::Owned),
-        ..DeletableTopicResult::default()
     };
     let found = match &name {
         Some(name) => cx.catalog.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition),
@@ -241,7 +239,6 @@ impl Handler for CreatePartitions {
                 name: topic.name,
                 error_code: code.code(),
                 error_message: message,
-                ..CreatePartitionsTopicResult::default()
             });
         }
         Reply::Answer(CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() })
