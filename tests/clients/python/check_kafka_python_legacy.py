@@ -54,9 +54,9 @@ def commits():
     same(len(first.get_messages(count=4, timeout=10)), 4)
     first.commit()
     first.stop()
-    # 0.9.5 knows topics by their bytes at this level.
-    known_as = topic.encode() if kafka.__version__.startswith("0.") else topic
-    answers = client.send_offset_fetch_request(group, [OffsetFetchRequestPayload(known_as, 0)])
+    # At this level 0.9.5 wants bytes where 1.4.7 wants text.
+    known_as = [text.encode() if kafka.__version__.startswith("0.") else text for text in (group, topic)]
+    answers = client.send_offset_fetch_request(known_as[0], [OffsetFetchRequestPayload(known_as[1], 0)])
     same(answers[0].offset, 4)
 
 
