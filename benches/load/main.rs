@@ -22,6 +22,8 @@
 //! Prints a table in Markdown, then the same figures as one line of JSON. To profile, attach `perf record -p PID`
 //! while it runs; the PID is printed. Use a machine that does nothing else and say which one it was.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its job")]
+
 #[path = "../../tests/process/support/child.rs"]
 mod child;
 mod connection;
@@ -86,6 +88,7 @@ impl Broker {
             return Broker::Elsewhere(address);
         }
         let (child, directory) = start(options);
+        eprintln!("the broker's PID is {}", child.id());
         Broker::Ours(Box::new(child), directory)
     }
 
