@@ -7,7 +7,7 @@
 //! [`Broker::start`] is the one door: the program and the tests go through it. What happens to a
 //! produce or a fetch on its way through here is told in `docs/architecture.md`.
 
-pub mod admin;
+mod admin;
 mod catalog;
 pub mod cli;
 mod client;
@@ -19,11 +19,13 @@ mod feed;
 mod handlers;
 mod housekeeping;
 mod metrics;
-pub mod net;
+mod net;
 mod partitioner;
 mod partitions;
 mod producer_id_store;
 mod server;
 mod tasks;
 
+pub use admin::HttpBindError;
+pub use net::BindError;
 pub use server::{Broker, Handle, StartError};

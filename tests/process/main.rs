@@ -3,6 +3,8 @@
 //! Every test starts its own broker on free ports and a directory of its own, so all of them run side by side.
 //! They share one test binary because they share `support`, and because linking once is quicker than six times.
 
+#![expect(clippy::print_stdout, reason = "what a skipped test or a failed broker has to say is printed")]
+
 mod answers;
 mod bad_input;
 mod contract;

@@ -12,7 +12,7 @@ use super::Failure;
 
 #[derive(Args, Debug)]
 pub(super) struct EvaluateArgs {
-    /// Events: a CSV whose first line names the columns user_id,item_id,ts[,action,value,session_id].
+    /// Events: a CSV whose first line names the columns user_id,item_id,ts and, if known, action, value and session_id.
     #[arg(long, value_name = "FILE", required_unless_present = "train", conflicts_with = "train")]
     events: Option<PathBuf>,
     /// Events to learn first, for a fixed split.

@@ -7,7 +7,7 @@
 //!                  └ timer: what is due when
 //! ```
 //!
-//! [`runtime`] owns the shards, one for each partition of the topic, and does everything that has a side:
+//! `runtime` owns the shards, one for each partition of the topic, and does everything that has a side:
 //! appending, waiting for the disk, the clock, parked requests. [`group`] decides, from state, request and
 //! time, and touches nothing.
 

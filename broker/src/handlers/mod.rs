@@ -1,6 +1,6 @@
 //! The APIs: one row each, read by dispatch, ApiVersions, metrics and the contract tests alike.
 //!
-//! To add an API: a type in its family's file that implements [`Handler`], and a row in [`ROWS`]. A
+//! To add an API: a type in its family's file that implements [`handler::Handler`], and a row in [`ROWS`]. A
 //! row out of key order or listed twice, or a version that the codec lacks, does not compile.
 
 mod api_versions;

@@ -1,6 +1,6 @@
 //! Consumer groups: who is in them, who reads what, and how far.
 //!
-//! Pure and synchronous: time, randomness and the log are the caller's ([`runtime`](super::runtime)). A
+//! Pure and synchronous: time, randomness and the log are the caller's (`runtime`). A
 //! request goes into [`GroupShard`], which answers with a [`Step`]: records to append, and answers to send
 //! once they are durable. Appended records come back through [`GroupShard::replay`], and only there does
 //! what the log holds of a group change, at start-up and live alike.
