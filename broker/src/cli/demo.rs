@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::serve::{announce, log_to_stderr, runtime, until_signalled};
+use super::serve::{Signals, announce, log_to_stderr, runtime};
 use super::{Failure, ServerArgs};
 use crate::client::Client;
 use crate::{Broker, Handle};
@@ -43,12 +43,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     }
     log_to_stderr("warn");
     runtime()?.block_on(async {
+        let signals = Signals::watch()?;
         let handle = Broker::start(config).await.map_err(Failure::usage)?;
         announce(&handle);
         show(&handle).await?;
         if !args.exit {
             println!("\nServing on. Stop with Ctrl-C.");
-            until_signalled().await?;
+            signals.received().await;
         }
         handle.stop().await.map_err(Failure::runtime)
     })

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -13,9 +13,10 @@ pub(super) fn run(args: &ServerArgs) -> Result<(), Failure> {
     let config = args.load()?;
     log_to_stderr("info");
     runtime()?.block_on(async {
+        let signals = Signals::watch()?;
         let handle = Broker::start(config).await.map_err(Failure::usage)?;
         announce(&handle);
-        until_signalled().await?;
+        signals.received().await;
         handle.stop().await.map_err(Failure::runtime)
     })
 }
@@ -46,15 +47,26 @@ pub(super) fn announce(handle: &Handle) {
     eprintln!("kindred ready kafka={}{http}", handle.kafka_address());
 }
 
-/// Completes at SIGTERM or SIGINT.
-pub(super) async fn until_signalled() -> Result<(), Failure> {
-    let failed = |error| Failure::runtime(format!("signals cannot be watched: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    info!(signal = name, "stopping");
-    Ok(())
+/// The signals that end the program, watched from before it says that it is ready.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn watch() -> Result<Self, Failure> {
+        let failed = |error| Failure::runtime(format!("signals cannot be watched: {error}"));
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Completes at SIGTERM or SIGINT.
+    pub(super) async fn received(mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "stopping");
+    }
 }

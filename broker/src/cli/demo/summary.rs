@@ -62,8 +62,16 @@ fn print_customer(handle: &Handle, sample: &Sample, user: &str) -> Result<(), Fa
     println!("\nRecommended to customer {user}");
     for item in &answer.items {
         println!("  {:.3}  {}", item.score, named(&item.item_id, item.title.as_deref()));
-        if let Some(reason) = item.reasons.first() {
-            println!("         {}", reason.text);
+        // The strongest reason that is this customer's own, and the strongest of all.
+        let personal = item.reasons.iter().find(|reason| !reason.because.is_empty());
+        let mut reasons: Vec<&str> = [personal, item.reasons.first()]
+            .into_iter()
+            .flatten()
+            .map(|reason| reason.text.as_str())
+            .collect();
+        reasons.dedup();
+        for reason in reasons {
+            println!("         {reason}");
         }
     }
     Ok(())
