@@ -1,6 +1,6 @@
 //! The bundled sample: ten weeks of a British gift wholesaler's orders (see `broker/demo/README.md`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use flate2::read::GzDecoder;
@@ -31,15 +31,16 @@ pub(super) struct Purchase {
 }
 
 impl Sample {
-    /// The customer who bought the largest number of different items, but not more than `most`: one whose
-    /// recommendations can be read next to their purchases.
-    pub(super) fn typical_customer(&self, most: usize) -> Option<&str> {
-        let mut bought: HashMap<&str, std::collections::HashSet<&str>> = HashMap::new();
+    /// Customers who bought at most `most` different items, so that a reader can take them in; those who
+    /// bought the largest number first.
+    pub(super) fn customers(&self, most: usize) -> Vec<&str> {
+        let mut bought: HashMap<&str, HashSet<&str>> = HashMap::new();
         for event in &self.events {
             bought.entry(&event.user_id).or_default().insert(&event.item_id);
         }
-        let fitting = bought.into_iter().filter(|(_, items)| items.len() <= most);
-        fitting.max_by_key(|(user, items)| (items.len(), *user)).map(|(user, _)| user)
+        let mut fitting: Vec<_> = bought.into_iter().filter(|(_, items)| items.len() <= most).collect();
+        fitting.sort_by_key(|(user, items)| (std::cmp::Reverse(items.len()), *user));
+        fitting.into_iter().map(|(user, _)| user).collect()
     }
 }
 
@@ -90,7 +91,7 @@ mod tests {
         assert_eq!(sample.events.len(), unpacked(EVENTS).unwrap().lines().count() - 1);
         assert_eq!(sample.items.len(), unpacked(ITEMS).unwrap().lines().count() - 1);
         assert!(sample.items.iter().all(|(id, title)| !id.is_empty() && !title.is_empty()));
-        assert!(sample.typical_customer(12).is_some());
+        assert!(!sample.customers(12).is_empty());
     }
 
     #[test]

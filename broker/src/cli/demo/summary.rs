@@ -11,7 +11,9 @@ use crate::Handle;
 /// Lines in each list.
 const LINES: usize = 5;
 /// A customer with at most this many different items is shown.
-const CUSTOMER_ITEMS_MAX: usize = 12;
+const CUSTOMER_ITEMS_MAX: usize = 40;
+/// Customers looked at to find one to show.
+const CUSTOMERS_MAX: usize = 500;
 
 /// How fast it went.
 pub(super) fn speed(events: usize, produced_in: Duration, learnt_in: Duration) {
@@ -39,10 +41,24 @@ pub(super) fn print(handle: &Handle, sample: &Sample) -> Result<(), Failure> {
         let name = named(&item.item_id, item.title.as_deref());
         println!("  cosine {:.3}  {:>4} customers  {name}", item.cosine, item.count);
     }
-    let user = sample.typical_customer(CUSTOMER_ITEMS_MAX).ok_or_else(nothing)?;
+    let user = showcase(handle, sample).ok_or_else(nothing)?;
     print_customer(handle, sample, user)?;
     print_next(handle, &best, user);
     Ok(())
+}
+
+/// The customer whose recommendations owe most to what they bought themselves.
+fn showcase<'a>(handle: &Handle, sample: &'a Sample) -> Option<&'a str> {
+    let feed = handle.feed()?;
+    let personal = |user: &str| {
+        let request = Request { explain: true, ..Request::user(user, LINES) };
+        let items = feed.read().recommend(&request).map(|answer| answer.items).unwrap_or_default();
+        items.iter().filter(|item| item.reasons.iter().any(|reason| !reason.because.is_empty())).count()
+    };
+    // Of equals the first, who bought most.
+    let mut customers = sample.customers(CUSTOMER_ITEMS_MAX);
+    customers.truncate(CUSTOMERS_MAX);
+    customers.into_iter().rev().max_by_key(|user| personal(user))
 }
 
 fn print_customer(handle: &Handle, sample: &Sample, user: &str) -> Result<(), Failure> {
