@@ -50,6 +50,8 @@ macro_rules! for_each_api {
             47 OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
             60 DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
             61 DescribeProducers describe_producers DescribeProducersRequest DescribeProducersResponse;
+            68 ConsumerGroupHeartbeat consumer_group_heartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse;
+            69 ConsumerGroupDescribe consumer_group_describe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse;
         }
     };
 }
