@@ -14,8 +14,8 @@ use std::io::{IoSlice, Write};
 use std::sync::Arc;
 
 use divan::Bencher;
-use divan::counter::BytesCount;
-use protocol::records::BatchBuilder;
+use divan::counter::{BytesCount, ItemsCount};
+use protocol::records::{BatchBuilder, Compression};
 use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs, TopicId};
 use storage::{AppendOptions, CleanupPolicy, Env, LogConfig, PartitionLog, Store, StoreConfig};
 
@@ -70,6 +70,57 @@ fn append_1kb_records(bencher: Bencher<'_, '_>, records: usize) {
     });
 }
 
+/// What a producer sends: 16 KB of records, as they are or compressed.
+#[derive(Clone, Copy)]
+struct Sent {
+    record_bytes: usize,
+    codec: Compression,
+}
+
+impl std::fmt::Display for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} B {}", self.record_bytes, self.codec)
+    }
+}
+
+const SENT: [Sent; 10] = {
+    let mut sent = [Sent { record_bytes: 100, codec: Compression::None }; 10];
+    let mut i = 0;
+    while i < 10 {
+        sent[i] = Sent { record_bytes: if i < 5 { 100 } else { 1_000 }, codec: Compression::ALL[i % 5] };
+        i += 1;
+    }
+    sent
+};
+
+/// Appends 16 KB (before compression) of records that look like events; every record is walked at the door.
+#[divan::bench(args = SENT)]
+fn append_16kb_of(bencher: Bencher<'_, '_>, sent: Sent) {
+    let fixture = fixture();
+    let records = 16_000 / sent.record_bytes;
+    let mut builder = BatchBuilder::new().compression(sent.codec);
+    for i in 0..records as u64 {
+        let number = i.wrapping_mul(6_364_136_223_846_793_005);
+        let mut value =
+            format!("{{\"user\":{},\"item\":\"{number:016x}\",\"event\":\"view\",\"at\":", i % 977);
+        while value.len() < sent.record_bytes - 12 {
+            value.push_str(&format!("{:08x},", number.rotate_left(value.len() as u32) >> 40));
+        }
+        value.truncate(sent.record_bytes - 12);
+        builder.append(NOW, Some(&i.to_be_bytes()[4..]), Some(value.as_bytes()), &[]);
+    }
+    let batch = builder.build();
+    let mut written = 0;
+    bencher.counter(BytesCount::new(16_000_usize)).counter(ItemsCount::new(records)).bench_local(|| {
+        append(&fixture.log, &batch);
+        written += batch.len();
+        if written > 1 << 30 {
+            fixture.store.maintain(NOW);
+            written = 0;
+        }
+    });
+}
+
 /// The same bytes by the bare system call.
 #[divan::bench(args = [1, 16, 64, 1000])]
 fn raw_pwritev(bencher: Bencher<'_, '_>, records: usize) {
@@ -93,7 +144,7 @@ fn raw_crc_and_copy(bencher: Bencher<'_, '_>, records: usize) {
     let mut target = vec![0; batch.len()];
     bencher.counter(BytesCount::new(batch.len())).bench_local(|| {
         target.copy_from_slice(&batch);
-        crc32c::crc32c(&target)
+        crc_fast::crc32_iscsi(&target)
     });
 }
 

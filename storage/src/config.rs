@@ -9,6 +9,10 @@ use std::collections::HashMap;
 /// Largest `segment.bytes`: positions in a segment are `i32` in the index files.
 pub const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
 
+/// The most that a batch of the log may decompress to where its records are looked at. The log itself takes no batch
+/// from a client that comes near; a directory of Apache Kafka's may have one.
+pub(crate) const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
+
 /// What happens to old data (`cleanup.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CleanupPolicy {

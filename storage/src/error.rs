@@ -34,23 +34,18 @@ pub enum AppendError {
         /// What does not fit.
         reason: String,
     },
-    /// A well-formed batch breaks a rule (Kafka's INVALID_RECORD).
+    /// A batch with a right checksum is not what a batch must be (Kafka's INVALID_RECORD).
     #[error("invalid record: {reason}")]
     InvalidRecord {
-        /// The record's number in its batch, from 0, where one record is to blame.
-        record_index: Option<i32>,
-        /// The rule.
+        /// The rule it breaks.
         reason: &'static str,
     },
-    /// A CreateTime outside `message.timestamp.before.max.ms` / `after.max.ms` (Kafka's INVALID_TIMESTAMP).
-    #[error("timestamp {timestamp} is out of the range allowed at {now}")]
-    InvalidTimestamp {
-        /// The record's number in its batch, from 0, where known.
-        record_index: Option<i32>,
-        /// The offending timestamp.
-        timestamp: TimestampMs,
-        /// The broker's time.
-        now: TimestampMs,
+    /// Single records break a rule of the topic (Kafka's INVALID_TIMESTAMP if one has a wrong time, else
+    /// INVALID_RECORD).
+    #[error("{} of the records rejected, the first: {}", rejected.len(), rejected[0].fault)]
+    RejectedRecords {
+        /// Which, and why: at least one, in their order, the first thousand at most.
+        rejected: Vec<RejectedRecord>,
     },
     /// A producer skipped a sequence, or started a new epoch at another than 0 (Kafka's
     /// OUT_OF_ORDER_SEQUENCE_NUMBER).
@@ -119,6 +114,36 @@ pub enum AppendError {
     /// The topic has been deleted (Kafka's UNKNOWN_TOPIC_OR_PARTITION).
     #[error("the log is closed")]
     Closed,
+}
+
+/// A record that breaks a rule of its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// The record's number in its batch, from 0.
+    pub index: i32,
+    /// The rule.
+    pub fault: RecordFault,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RecordFault {
+    /// It has no key, and the topic is compacted.
+    #[error("a compacted topic takes no record without a key")]
+    NoKey,
+    /// Its CreateTime is outside `message.timestamp.before.max.ms` / `after.max.ms`.
+    #[error("timestamp {timestamp} is not within {earliest}..={latest}")]
+    Timestamp {
+        /// The offending timestamp.
+        timestamp: TimestampMs,
+        /// The earliest that is taken now.
+        earliest: TimestampMs,
+        /// The latest.
+        latest: TimestampMs,
+    },
+    /// A producer may not say that the broker gave the timestamp.
+    #[error("a producer may not set the timestamp type LogAppendTime")]
+    BrokerTime,
 }
 
 /// A write or a sync failed: the log refuses both until it is reopened.

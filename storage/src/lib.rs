@@ -58,7 +58,8 @@
 //! store.log(&str, PartitionIndex) -> Option<Arc<PartitionLog>>
 //! store.logs() -> Vec<Arc<PartitionLog>>              // by topic and partition
 //! store.delete_topic(&str) -> Result<usize, StoreError>
-//! store.flush_checkpoints() -> Result<(), StoreError> // every minute, and after DeleteRecords
+//! store.flush_checkpoints() -> Result<(), StoreError> // every minute
+//! store.flush_start_offsets() -> Result<(), StoreError> // after DeleteRecords
 //! store.maintain(now: TimestampMs) -> MaintenanceReport   // retention, compaction, expiry; every few seconds
 //! store.close() -> Result<(), StoreError>             // clean shutdown
 //! store.cluster_id() -> &str, node_id() -> i32, directory_id() -> TopicId, space() -> DiskSpace, dir() -> &Path
@@ -95,7 +96,7 @@ mod verify;
 pub use config::{CleanupPolicy, LogConfig, SEGMENT_BYTES_MAX, StoreConfig, TimestampSource};
 pub use env::{Clock, DiskSpace, Env, ManualClock};
 pub use epochs::EpochStart;
-pub use error::{AppendError, LogFailed, ReadError, StoreError};
+pub use error::{AppendError, LogFailed, ReadError, RecordFault, RejectedRecord, StoreError};
 pub use log::{AppendOptions, Appended, Marks, OffsetSource, PartitionLog, Read, SegmentInfo};
 pub use producers::{BatchRange, Origin, ProducerEntry, Window};
 pub use recovery::RecoveryReport;

@@ -264,7 +264,7 @@ impl Store {
     }
 
     /// Syncs every log that has grown and moves the recovery points up, so that a crash from now on costs
-    /// recovery little. Also remembers start offsets. To be called every minute or so, and after DeleteRecords.
+    /// recovery little. Also remembers start offsets. To be called every minute or so.
     ///
     /// # Errors
     /// The checkpoint files cannot be written. A log that fails is left out (and is failed from then on).
@@ -276,26 +276,45 @@ impl Store {
         self.write_checkpoints().map_err(StoreError::io(&self.dir))
     }
 
+    /// Makes durable where logs begin, so that what DeleteRecords removed stays away whatever happens. Costs one file,
+    /// however many logs have a new start, and a sync of those that begin behind what was synced: a log that lost its
+    /// records before the start would have forgotten their producers too.
+    ///
+    /// # Errors
+    /// The checkpoint file cannot be written. A log that fails is left out (and is failed from then on).
+    pub fn flush_start_offsets(&self) -> Result<(), StoreError> {
+        for log in self.logs().iter().filter(|log| log.marks().start() > log.synced()) {
+            // The log has said so itself.
+            let _: Result<Offset, LogFailed> = log.sync();
+        }
+        let _one_at_a_time = self.checkpointing.lock();
+        self.write_start_offsets().map_err(StoreError::io(&self.dir.join(START_OFFSETS)))
+    }
+
     fn write_checkpoints(&self) -> io::Result<()> {
         let _one_at_a_time = self.checkpointing.lock();
-        let logs = self.logs();
-        let offsets = |offset: &dyn Fn(&PartitionLog) -> Option<Offset>| -> Offsets {
-            let entry = |log: &Arc<PartitionLog>| {
-                offset(log).map(|offset| ((log.topic().to_string(), log.partition()), offset))
-            };
-            logs.iter().filter_map(entry).collect()
-        };
-        let write = |name: &str, offsets: Offsets| {
-            checkpoint::write_offsets(&*self.env.disk, &self.dir.join(name), &offsets)
-        };
-        write(RECOVERY_POINTS, offsets(&|log| Some(log.recovery_point())))?;
-        write(HIGH_MARKS, offsets(&|log| Some(log.marks().high())))?;
+        self.write_offsets(RECOVERY_POINTS, |log| Some(log.recovery_point()))?;
+        self.write_offsets(HIGH_MARKS, |log| Some(log.marks().high()))?;
+        self.write_start_offsets()?;
+        self.write_offsets(COMPACTED_OFFSETS, |log| Some(log.compacted()).filter(|offset| offset.0 > 0))
+    }
+
+    fn write_start_offsets(&self) -> io::Result<()> {
         // Apache Kafka leaves out starts that the first segment tells. But segments just removed may come back with a
         // power loss, and with them what retention has taken.
-        let start = |log: &PartitionLog| Some(log.marks().start()).filter(|start| start.0 > 0);
-        write(START_OFFSETS, offsets(&start))?;
-        let compacted = |log: &PartitionLog| Some(log.compacted()).filter(|offset| offset.0 > 0);
-        write(COMPACTED_OFFSETS, offsets(&compacted))
+        // A start behind what is synced would, after a power loss, be all that is left of the log.
+        self.write_offsets(START_OFFSETS, |log| {
+            Some(log.marks().start().min(log.synced())).filter(|start| start.0 > 0)
+        })
+    }
+
+    /// Replaces the checkpoint `name` by one with the offset of each log that has one.
+    fn write_offsets(&self, name: &str, offset: impl Fn(&PartitionLog) -> Option<Offset>) -> io::Result<()> {
+        let entry = |log: Arc<PartitionLog>| {
+            offset(&log).map(|offset| ((log.topic().to_string(), log.partition()), offset))
+        };
+        let offsets: Offsets = self.logs().into_iter().filter_map(entry).collect();
+        checkpoint::write_offsets(&*self.env.disk, &self.dir.join(name), &offsets)
     }
 
     /// One round of upkeep: retention, compaction, removal of deleted files, forgetting silent producers.

@@ -116,6 +116,10 @@ impl World {
                     let before = Offset((end - 20 + self.below(5)) as i64);
                     let start = log.delete_records(before).unwrap();
                     self.model.start = start.0;
+                    if self.below(2) == 0 && running.store.flush_start_offsets().is_ok() {
+                        self.model.synced = self.model.synced.max(log.synced().0 as usize);
+                        self.model.start_synced = self.model.start.min(self.model.synced as i64);
+                    }
                 }
             }
             15..17 => self.check_lookups(log),

@@ -6,7 +6,10 @@ mod common;
 
 use common::*;
 use protocol::types::{Epoch, Offset, PartitionIndex, ProducerId, Sequence, TimestampMs, TopicId};
-use storage::{AppendError, AppendOptions, CleanupPolicy, LogConfig, ReadError, StoreError, TimestampSource};
+use storage::{
+    AppendError, AppendOptions, CleanupPolicy, LogConfig, ReadError, RecordFault, RejectedRecord, StoreError,
+    TimestampSource,
+};
 
 #[test]
 fn appends_get_dense_offsets_and_are_read_back() {
@@ -136,7 +139,8 @@ fn refuses_what_breaks_a_rule_and_writes_nothing() {
     *flipped.last_mut().unwrap() ^= 1;
     assert!(matches!(refused(&flipped), AppendError::Corrupt { .. }));
     let keyless = batch(NOW, &["a"]);
-    assert!(matches!(refused(&keyless), AppendError::InvalidRecord { record_index: Some(0), .. }));
+    let no_key = [RejectedRecord { index: 0, fault: RecordFault::NoKey }];
+    assert!(matches!(refused(&keyless), AppendError::RejectedRecords { rejected } if rejected == no_key));
     let control = marker(1, 0, true, 0);
     assert!(matches!(refused(&control), AppendError::InvalidRecord { .. }));
     for (time, good) in [(NOW.0 + 3_600_001, false), (NOW.0 + 3_599_999, true), (NOW.0 - 1_001, false)] {
@@ -373,8 +377,7 @@ fn delete_records_moves_the_start_for_good() {
     assert_eq!(log.delete_records(Offset(150)).unwrap(), Offset(150));
     assert_eq!(log.delete_records(Offset(100)).unwrap(), Offset(150), "never back");
     assert!(log.delete_records(Offset(301)).is_err());
-    store.flush_checkpoints().unwrap();
-    store.maintain(NOW);
+    store.flush_start_offsets().unwrap();
     drop((store, log));
     let (store, _) = open(dir.path(), &config);
     assert_eq!(values(&log_of(&store)), filled(150, 300));

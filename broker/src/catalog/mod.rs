@@ -353,6 +353,14 @@ impl Catalog {
         Ok(())
     }
 
+    /// Makes durable where partitions begin, after DeleteRecords.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn flush_start_offsets(&self) -> Result<(), StoreError> {
+        self.store.flush_start_offsets()
+    }
+
     /// Deletes a topic and its data. Blocks on the disk.
     pub(crate) fn delete(&self, topic: &Topic) -> Result<(), CatalogError> {
         if topic.is_internal() {

@@ -10,7 +10,6 @@ mod context;
 mod fetch;
 mod groups;
 mod handler;
-mod keys;
 mod leader_epochs;
 mod list_offsets;
 mod metadata;

@@ -16,7 +16,7 @@ use protocol::types::{Offset, PartitionIndex, TopicId};
 use storage::{AppendOptions, Appended};
 
 use super::handler::{Call, Handler, Reply};
-use super::{Cx, keys, refusal};
+use super::{Cx, refusal};
 use crate::catalog::Topic;
 use crate::partitions::{NotDurable, Partition};
 
@@ -68,8 +68,8 @@ struct Written<'a> {
 pub(super) struct Refused {
     pub(super) code: ErrorCode,
     pub(super) message: String,
-    /// The records at fault, by their number in the batch; told from version 8 on (KIP-467).
-    pub(super) records: Vec<i32>,
+    /// The records at fault, by their number in the batch, and what is wrong with each; told from version 8 on (KIP-467).
+    pub(super) records: Vec<(i32, String)>,
 }
 
 impl Refused {
@@ -162,9 +162,6 @@ fn append_partition(
             data
         }
     };
-    if topic.config().cleanup_policy.compact {
-        keys::check(batches)?;
-    }
     let appended =
         partition.append(batches, &AppendOptions::client(cx.env.clock.now())).map_err(refusal::of_append)?;
     cx.metrics.produced.record(batches.len());
@@ -228,7 +225,7 @@ fn written<'a>(index: i32, appended: Result<AppendedTo, Refused>) -> Written<'a>
                 index,
                 error_code: refused.code.code(),
                 base_offset: -1,
-                record_errors: refused.records.iter().map(record_error).collect(),
+                record_errors: refused.records.into_iter().map(record_error).collect(),
                 error_message: (!refused.message.is_empty()).then_some(Cow::Owned(refused.message)),
                 ..PartitionProduceResponse::default()
             },
@@ -237,8 +234,12 @@ fn written<'a>(index: i32, appended: Result<AppendedTo, Refused>) -> Written<'a>
     }
 }
 
-fn record_error<'a>(batch_index: &i32) -> BatchIndexAndErrorMessage<'a> {
-    BatchIndexAndErrorMessage { batch_index: *batch_index, ..BatchIndexAndErrorMessage::default() }
+fn record_error<'a>((batch_index, message): (i32, String)) -> BatchIndexAndErrorMessage<'a> {
+    BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: Some(Cow::Owned(message)),
+        ..BatchIndexAndErrorMessage::default()
+    }
 }
 
 /// Waits until what was written is as durable as was asked for.

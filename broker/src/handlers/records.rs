@@ -48,7 +48,30 @@ impl Handler for DeleteRecords {
             }
             topics.push(DeleteRecordsTopicResult { name: topic.name, partitions });
         }
+        remember(cx, &mut topics).await;
         Reply::Answer(DeleteRecordsResponse { topics, ..DeleteRecordsResponse::default() })
+    }
+}
+
+/// Makes the new starts durable, all at once; without that a crash would bring the records back.
+async fn remember(cx: &Arc<Cx>, topics: &mut [DeleteRecordsTopicResult<'_>]) {
+    let mut deleted: Vec<_> = topics
+        .iter_mut()
+        .flat_map(|topic| &mut topic.partitions)
+        .filter(|partition| partition.error_code == ErrorCode::None.code())
+        .collect();
+    if deleted.is_empty() {
+        return;
+    }
+    let keeper = Arc::clone(cx);
+    match cx.tasks.blocking(move || keeper.catalog.flush_start_offsets()).await {
+        Some(Ok(())) => return,
+        Some(Err(error)) => tracing::error!(%error, "start offsets not written after DeleteRecords"),
+        None => {}
+    }
+    for partition in &mut deleted {
+        partition.error_code = ErrorCode::KafkaStorageError.code();
+        partition.low_watermark = -1;
     }
 }
 

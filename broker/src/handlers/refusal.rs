@@ -1,7 +1,7 @@
 //! Storage's refusals as Kafka's error codes: one exhaustive match.
 
 use protocol::error_code::ErrorCode;
-use storage::AppendError;
+use storage::{AppendError, RecordFault, RejectedRecord};
 
 use super::produce::Refused;
 
@@ -12,7 +12,7 @@ pub(super) fn of_append(error: AppendError) -> Refused {
         AppendError::SetTooLarge { .. } => ErrorCode::RecordListTooLarge,
         AppendError::Corrupt { .. } => ErrorCode::CorruptMessage,
         AppendError::InvalidRecord { .. } => ErrorCode::InvalidRecord,
-        AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+        AppendError::RejectedRecords { rejected } => of_records(rejected),
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         AppendError::UnknownProducer { .. } => ErrorCode::UnknownProducerId,
@@ -22,5 +22,20 @@ pub(super) fn of_append(error: AppendError) -> Refused {
         AppendError::DiskFull { .. } | AppendError::Failed(_) => ErrorCode::KafkaStorageError,
         AppendError::Closed => ErrorCode::UnknownTopicOrPartition,
     };
-    Refused::new(code, error.to_string())
+    let message = error.to_string();
+    let records = match error {
+        AppendError::RejectedRecords { rejected } => {
+            rejected.iter().map(|record| (record.index, record.fault.to_string())).collect()
+        }
+        _ => Vec::new(),
+    };
+    Refused { code, message, records }
+}
+
+/// As in Kafka, a wrong time outweighs a missing key.
+fn of_records(rejected: &[RejectedRecord]) -> ErrorCode {
+    match rejected.iter().any(|record| record.fault != RecordFault::NoKey) {
+        true => ErrorCode::InvalidTimestamp,
+        false => ErrorCode::InvalidRecord,
+    }
 }

@@ -7,12 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::keys::KeyMap;
 use super::transactions::{MarkerFate, Transactions};
+use crate::config::DECOMPRESSED_BYTES_MAX;
 use crate::producers::Producers;
 use crate::segment::aborted_index::AbortedTransaction;
 use crate::segment::head::set_end;
-
-/// The most that one batch may decompress to.
-const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
 
 /// What stays of a batch.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use protocol::records::batch::{Batch, Batches, HEADER_SIZE};
 use protocol::records::control::{Marker, Outcome};
 use protocol::types::{Epoch, Offset, ProducerId, TimestampMs};
 
-use super::{Marks, PartitionLog, segment_limits, validate};
+use super::validate::{self, Correction};
+use super::{Marks, PartitionLog, segment_limits};
 use crate::config::{LogConfig, TimestampSource};
 use crate::error::{AppendError, LogFailed};
 use crate::producers::{EndMarker, Origin, ProducerBatch, Producers, Update};
@@ -136,13 +137,14 @@ impl Appender {
         end: Offset,
         leader_epoch: Epoch,
         append_time: Option<TimestampMs>,
+        corrections: &[Correction],
         options: &AppendOptions,
     ) -> Result<(), AppendError> {
         self.update.clear();
         self.headers.clear();
         self.heads.clear();
         let mut next = end;
-        for batch in Batches::new(batches) {
+        for (number, batch) in Batches::new(batches).enumerate() {
             let batch = batch.map_err(validate::corrupt)?;
             let mut header = PatchedHeader::copy_of(batch.as_bytes());
             match options.offsets {
@@ -153,7 +155,9 @@ impl Appender {
                 OffsetSource::Keep => {}
             }
             if let Some(now) = append_time {
-                header.set_log_append_time(now, &batch.as_bytes()[HEADER_SIZE..]);
+                header.set_log_append_time(now, batch.body());
+            } else if let Some(found) = corrections.iter().find(|found| found.batch == number) {
+                header.set_max_timestamp(found.max_timestamp, batch.body());
             }
             let mut head = Head::parse(&header.0).map_err(validate::corrupt)?;
             head.size_bytes = batch.size_bytes() as u64;
@@ -223,7 +227,7 @@ impl PartitionLog {
         options: &AppendOptions,
     ) -> Result<Appended, AppendError> {
         let config = self.config();
-        validate::validate(batches, &config, options)?;
+        let corrections = validate::validate(batches, &config, options)?;
         let append_time = match config.message_timestamp_type {
             TimestampSource::LogAppendTime if options.origin != Origin::Replicated => Some(options.now),
             _ => None,
@@ -237,7 +241,7 @@ impl PartitionLog {
         {
             return Ok(Appended { log_append_time: append_time, ..duplicate });
         }
-        appender.place(batches, marks.end(), leader_epoch, append_time, options)?;
+        appender.place(batches, marks.end(), leader_epoch, append_time, &corrections, options)?;
         let segment = self.segment_for(appender, &config, batches.len() as u64, options.now)?;
         self.write(&segment, batches, &appender.headers)?;
         Ok(self.publish(appender, &segment, append_time, leader_epoch, options))
@@ -260,11 +264,12 @@ impl PartitionLog {
         // those would be out of its reach.
         let end = self.marks().end();
         let base = if last_offset - end < i64::from(i32::MAX) { end } else { first.base_offset };
-        let has_room = active.has_room(bytes, last_offset, config.segment_bytes);
+        let batches = appender.heads.len() as u64;
+        let has_room = active.has_room(batches, bytes, last_offset, config.segment_bytes);
         if has_room && !self.is_due(appender, &active, config, now) {
             return Ok(active);
         }
-        if active.size_bytes() == 0 && active.base() == base && active.has_room(0, last_offset, u64::MAX) {
+        if active.size_bytes() == 0 && active.base() == base && active.has_room(0, 0, last_offset, u64::MAX) {
             return Ok(active);
         }
         self.roll(appender, base, config, now).map_err(|error| self.write_error(&active, error))

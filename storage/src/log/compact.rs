@@ -22,14 +22,12 @@ use crate::compaction::choose::{self, Cleanable};
 use crate::compaction::keys::KeyMap;
 use crate::compaction::rewrite::{Rewriter, Rewritten};
 use crate::compaction::transactions::Transactions;
-use crate::config::LogConfig;
+use crate::config::{DECOMPRESSED_BYTES_MAX, LogConfig};
 use crate::env::durable;
 use crate::error::{LogFailed, ReadError};
 use crate::segment::head::Head;
 use crate::segment::{Paths, Segment};
 
-/// The most that one batch may decompress to.
-const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
 /// How much is written in one go.
 const WRITE_BYTES: usize = 1 << 20;
 

@@ -31,7 +31,9 @@ pub(crate) struct Maintained {
 impl PartitionLog {
     /// Removes every record before `before`, which may not lie behind the high mark; returns the new start.
     ///
-    /// The start is remembered across restarts from the next checkpoint on.
+    /// The start is remembered across restarts from the next checkpoint on ([`Store::flush_start_offsets`]).
+    ///
+    /// [`Store::flush_start_offsets`]: crate::Store::flush_start_offsets
     ///
     /// # Errors
     /// [`ReadError::OutOfRange`] if `before` lies behind the high mark.

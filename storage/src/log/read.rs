@@ -8,6 +8,7 @@ use protocol::records::batch::Batch;
 use protocol::types::{Offset, TimestampMs};
 
 use super::{PartitionLog, Segments};
+use crate::config::DECOMPRESSED_BYTES_MAX;
 use crate::error::ReadError;
 use crate::segment::Segment;
 use crate::segment::aborted_index::AbortedTransaction;
@@ -15,8 +16,6 @@ use crate::segment::scan::Scan;
 
 /// How often a read starts over because retention or compaction took a file away under it.
 const ATTEMPTS_MAX: usize = 4;
-/// The most that one batch may decompress to while looking for a timestamp.
-const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
 
 /// What a read returns.
 #[derive(Debug, Clone, PartialEq, Eq)]

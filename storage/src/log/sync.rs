@@ -116,6 +116,8 @@ impl PartitionLog {
     /// Syncs the log and everything recovery would otherwise make again, and moves the recovery point up.
     pub(crate) fn flush(&self) -> Result<Offset, LogFailed> {
         if self.recovery_point() >= self.marks().end() {
+            // Epochs change without an append where records are deleted, or where a damaged file was made again.
+            self.write_epochs().map_err(|error| self.fail(&self.dir, &error))?;
             return Ok(self.recovery_point());
         }
         self.flush_all()

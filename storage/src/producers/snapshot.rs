@@ -42,7 +42,7 @@ pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     for (id, entry) in entries {
         encode_entry(id, entry, &mut bytes);
     }
-    let crc = crc32c::crc32c(&bytes[CRC_END..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[CRC_END..]);
     bytes[2..CRC_END].copy_from_slice(&crc.to_be_bytes());
     bytes
 }
@@ -64,7 +64,7 @@ pub(crate) fn decode(bytes: &[u8], now: TimestampMs) -> Option<Producers> {
     let mut reader = Fields(bytes);
     let version = i16::from_be_bytes(reader.take()?);
     let crc = u32::from_be_bytes(reader.take()?);
-    if version != VERSION || crc != crc32c::crc32c(reader.0) {
+    if version != VERSION || crc != crc_fast::crc32_iscsi(reader.0) {
         return None;
     }
     let count = usize::try_from(i32::from_be_bytes(reader.take()?)).ok()?;

@@ -16,6 +16,7 @@
 //! `protocol::records::batch` knows whole batches; a walk has only headers, and an append patches a copy of the
 //! header on the stack and writes the body from where it lies.
 
+use crc_fast::{CrcAlgorithm, Digest};
 use protocol::records::batch::HEADER_SIZE;
 use protocol::types::{Epoch, Offset, TimestampMs};
 
@@ -82,7 +83,7 @@ pub(crate) fn set_end(batch: &mut [u8], last_offset_delta: i32, max_timestamp: O
     if let Some(max_timestamp) = max_timestamp {
         batch[MAX_TIMESTAMP..MAX_TIMESTAMP + 8].copy_from_slice(&max_timestamp.0.to_be_bytes());
     }
-    let crc = crc32c::crc32c(&batch[ATTRIBUTES..]);
+    let crc = crc_fast::crc32_iscsi(&batch[ATTRIBUTES..]);
     batch[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
 }
 
@@ -110,8 +111,16 @@ impl PatchedHeader {
     /// Makes the batch's timestamps the broker's: all its records then count as `now`, whatever they say.
     pub(crate) fn set_log_append_time(&mut self, now: TimestampMs, body: &[u8]) {
         self.0[ATTRIBUTES + 1] |= LOG_APPEND_TIME_BIT;
-        self.0[MAX_TIMESTAMP..MAX_TIMESTAMP + 8].copy_from_slice(&now.0.to_be_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&self.0[ATTRIBUTES..]), body);
-        self.0[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        self.set_max_timestamp(now, body);
+    }
+
+    /// Corrects the largest timestamp, and with it the checksum over the header and the batch's `body`.
+    pub(crate) fn set_max_timestamp(&mut self, max: TimestampMs, body: &[u8]) {
+        self.0[MAX_TIMESTAMP..MAX_TIMESTAMP + 8].copy_from_slice(&max.0.to_be_bytes());
+        let mut crc = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        crc.update(&self.0[ATTRIBUTES..]);
+        crc.update(body);
+        // A CRC of 32 bits in the low half.
+        self.0[CRC..ATTRIBUTES].copy_from_slice(&(crc.finalize() as u32).to_be_bytes());
     }
 }

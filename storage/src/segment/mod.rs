@@ -170,11 +170,11 @@ impl Segment {
         Ok(first.map(|found| found.head.max_timestamp))
     }
 
-    /// Whether `bytes` more, ending at `last_offset`, fit.
-    pub(crate) fn has_room(&self, bytes: u64, last_offset: Offset, segment_bytes: u64) -> bool {
+    /// Whether so many `batches` more, of `bytes` together and ending at `last_offset`, fit.
+    pub(crate) fn has_room(&self, batches: u64, bytes: u64, last_offset: Offset, segment_bytes: u64) -> bool {
         let tail = self.tail.read();
         tail.size + bytes <= segment_bytes.min(self.limits.bytes)
-            && tail.has_room(bytes, last_offset, self.limits.index_bytes)
+            && tail.has_room(batches, bytes, last_offset, self.limits.index_bytes)
     }
 
     /// The `.log`, opened when first needed.

@@ -91,7 +91,7 @@ impl Segment {
         };
         let range = first.position..end;
         let bytes = scan.bytes(range.clone()).map_err(|error| self.read_error(error))?;
-        let bytes = self.check_once(range, bytes)?;
+        let (bytes, next_offset) = self.check_once(range, bytes, next_offset)?;
         Ok(Some(SegmentRead {
             bytes,
             first_offset: first.head.base_offset,
@@ -182,32 +182,42 @@ impl Segment {
     }
 
     /// Checks the checksums of `bytes`, which begin at `range.start`, unless this process wrote or checked them
-    /// before; keeps the sound batches, or fails if the first is not sound.
-    fn check_once(&self, range: Range<u64>, bytes: Bytes) -> Result<Bytes, ReadError> {
+    /// before; keeps the sound batches and the offset behind them, or fails if the first is not sound.
+    fn check_once(
+        &self,
+        range: Range<u64>,
+        bytes: Bytes,
+        next_offset: Offset,
+    ) -> Result<(Bytes, Offset), ReadError> {
         let checked = self.checked.load(Ordering::Relaxed);
         if range.start >= self.unchecked || range.end <= checked {
-            return Ok(bytes);
+            return Ok((bytes, next_offset));
         }
         let mut sound = 0;
+        let mut sound_until = next_offset;
         for batch in Batches::new(&bytes) {
             let position = range.start + sound as u64;
             let outcome = batch.map_err(|error| error.to_string()).and_then(|batch| {
                 batch.verify_crc().map_err(|error| error.to_string())?;
-                Ok(batch.size_bytes())
+                Ok((batch.size_bytes(), batch.next_offset()))
             });
             match outcome {
-                Ok(size) => sound += size,
+                Ok((size, next_offset)) => {
+                    sound += size;
+                    sound_until = next_offset;
+                }
                 Err(reason) if sound == 0 => return Err(self.damaged(position, &reason)),
                 Err(reason) => {
                     tracing::error!(file = %self.paths.log.display(), position, reason, "damaged batch");
-                    return Ok(bytes.slice(..sound));
+                    // Who reads on from there meets the damage, and does not pass it by.
+                    return Ok((bytes.slice(..sound), sound_until));
                 }
             }
         }
         if range.start <= checked {
             self.checked.fetch_max(range.end, Ordering::Relaxed);
         }
-        Ok(bytes)
+        Ok((bytes, next_offset))
     }
 
     /// Walks the batches from the last that ends at or before `from`.

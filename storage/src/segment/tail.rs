@@ -83,9 +83,9 @@ impl Tail {
         self.times.entries.preload()
     }
 
-    /// Whether both indexes have room for `bytes` more of log that end at `last_offset`.
-    pub(super) fn has_room(&self, bytes: u64, last_offset: Offset, index_bytes: u64) -> bool {
-        let entries = (self.bytes_since_entry + bytes) / (self.interval_bytes + 1);
+    /// Whether both indexes have room for so many `batches` more, of `bytes` together, that end at `last_offset`.
+    pub(super) fn has_room(&self, batches: u64, bytes: u64, last_offset: Offset, index_bytes: u64) -> bool {
+        let entries = ((self.bytes_since_entry + bytes) / (self.interval_bytes + 1)).min(batches);
         // The time index gets one more when the segment is sealed.
         relative_offset(self.base, last_offset).is_some()
             && self.offsets.size_bytes() + entries * offset_index::ENTRY_BYTES as u64 <= index_bytes
