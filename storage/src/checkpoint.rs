@@ -54,7 +54,8 @@ pub(crate) fn read_offsets(disk: &dyn Disk, path: &Path) -> io::Result<(Offsets,
     Ok(parse_offsets(&content).map_or_else(|| (Offsets::new(), true), |offsets| (offsets, false)))
 }
 
-fn parse_offsets(content: &[u8]) -> Option<Offsets> {
+/// The offsets in a checkpoint; `None` if it is damaged.
+pub(crate) fn parse_offsets(content: &[u8]) -> Option<Offsets> {
     let mut offsets = Offsets::new();
     for line in lines(content)? {
         let mut fields = line.split(' ');

@@ -64,7 +64,7 @@
 //! store.close() -> Result<(), StoreError>             // clean shutdown
 //! store.cluster_id() -> &str, node_id() -> i32, directory_id() -> TopicId, space() -> DiskSpace, dir() -> &Path
 //! store.random_id() -> TopicId
-//! verify_partition(&dyn Disk, dir: &Path) -> io::Result<Vec<Finding>>   // checks files without opening the log
+//! verify_path(&dyn Disk, &Path) -> io::Result<Verified>   // checks files without opening the log; dump:: shows them
 //!
 //! log.append(&[u8], Epoch, &AppendOptions) -> Result<Appended, AppendError>
 //! log.read(from, max_bytes: usize, min_one_message: bool, up_to: Offset) -> Result<Read, ReadError>
@@ -82,6 +82,7 @@
 mod checkpoint;
 mod compaction;
 mod config;
+pub mod dump;
 pub mod env;
 mod epochs;
 mod error;
@@ -102,4 +103,4 @@ pub use producers::{BatchRange, Origin, ProducerEntry, Window};
 pub use recovery::RecoveryReport;
 pub use segment::aborted_index::AbortedTransaction;
 pub use store::{MaintenanceReport, Store};
-pub use verify::{Finding, verify_partition};
+pub use verify::{Finding, Verified, verify_partition, verify_path};

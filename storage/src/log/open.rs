@@ -373,7 +373,7 @@ impl Opening {
             }
             let path = self.open.dir.join(snapshot_name(offset));
             let content = if offset <= end { Some(self.open.env.disk.read(&path)?) } else { None };
-            match content.as_deref().and_then(|content| snapshot::decode(content, now)) {
+            match content.as_deref().and_then(|content| snapshot::decode(content, now).ok()) {
                 Some(producers) => {
                     kept.push(offset);
                     newest.get_or_insert((producers, offset));

@@ -59,24 +59,29 @@ fn encode_entry(id: ProducerId, entry: &ProducerEntry, out: &mut Vec<u8>) {
     out.extend_from_slice(&entry.open_transaction.map_or(-1, |first| first.0).to_be_bytes());
 }
 
-/// Reads a snapshot; `None` if it is damaged in any way. `now` is when the producers count as last seen.
-pub(crate) fn decode(bytes: &[u8], now: TimestampMs) -> Option<Producers> {
+/// Reads a snapshot; the error says what is wrong with it. `now` is when the producers count as last seen.
+pub(crate) fn decode(bytes: &[u8], now: TimestampMs) -> Result<Producers, &'static str> {
+    const TORN: &str = "cut short";
     let mut reader = Fields(bytes);
-    let version = i16::from_be_bytes(reader.take()?);
-    let crc = u32::from_be_bytes(reader.take()?);
-    if version != VERSION || crc != crc_fast::crc32_iscsi(reader.0) {
-        return None;
+    let version = i16::from_be_bytes(reader.take().ok_or(TORN)?);
+    let crc = u32::from_be_bytes(reader.take().ok_or(TORN)?);
+    if version != VERSION {
+        return Err("of an unknown version");
     }
-    let count = usize::try_from(i32::from_be_bytes(reader.take()?)).ok()?;
-    if reader.0.len() != count.checked_mul(ENTRY_BYTES)? {
-        return None;
+    if crc != crc_fast::crc32_iscsi(reader.0) {
+        return Err("its checksum is not that of its bytes");
+    }
+    let count = i32::from_be_bytes(reader.take().ok_or(TORN)?);
+    let entries_bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(ENTRY_BYTES));
+    if entries_bytes != Some(reader.0.len()) {
+        return Err("its count is not that of its entries");
     }
     let mut producers = Producers::default();
-    for _ in 0..count {
-        let (id, entry) = decode_entry(&mut reader, now)?;
+    while !reader.0.is_empty() {
+        let (id, entry) = decode_entry(&mut reader, now).ok_or(TORN)?;
         producers.restore(id, entry);
     }
-    Some(producers)
+    Ok(producers)
 }
 
 fn decode_entry(reader: &mut Fields<'_>, now: TimestampMs) -> Option<(ProducerId, ProducerEntry)> {
@@ -173,12 +178,12 @@ mod tests {
     fn any_cut_or_flipped_bit_is_noticed() {
         let bytes = encode(&producers());
         for cut in 0..bytes.len() {
-            assert!(decode(&bytes[..cut], TimestampMs(0)).is_none(), "cut at {cut}");
+            assert!(decode(&bytes[..cut], TimestampMs(0)).is_err(), "cut at {cut}");
         }
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&flipped, TimestampMs(0)).is_none(), "bit {bit}");
+            assert!(decode(&flipped, TimestampMs(0)).is_err(), "bit {bit}");
         }
     }
 }
