@@ -11,6 +11,7 @@ mod contract;
 mod demo;
 mod durability;
 mod lifecycle;
+mod log_files;
 mod python;
 mod records;
 mod support;

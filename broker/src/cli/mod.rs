@@ -1,12 +1,13 @@
 //! The command line: one module per command.
 //!
-//! Exit codes: 0 done, 1 the command failed, 2 the arguments or the configuration are wrong, or
+//! Exit codes: 0 done, 1 the command failed (`log`: the files are damaged), 2 the arguments or the configuration are wrong, or
 //! what they ask for cannot be had (a taken port, a locked data directory). Every failure is one
 //! line on standard error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its job")]
 
 mod demo;
 mod evaluate;
+mod log;
 mod serve;
 
 use std::ffi::OsString;
@@ -46,6 +47,9 @@ enum Command {
         after_help = "Example: kindred evaluate --events events.csv --protocol prequential --repeats skip --at 10,20"
     )]
     Evaluate(evaluate::EvaluateArgs),
+    /// Show and check the files of a data directory; a broker may be running on it.
+    #[command(subcommand)]
+    Log(log::LogCommand),
 }
 
 /// Where a serving command's configuration comes from.
@@ -92,13 +96,14 @@ impl Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        None => serve::run(&cli.server),
-        Some(Command::Serve(args)) => serve::run(&args),
-        Some(Command::Demo(args)) => demo::run(&args),
-        Some(Command::Evaluate(args)) => evaluate::run(&args),
+        None => serve::run(&cli.server).map(|()| ExitCode::SUCCESS),
+        Some(Command::Serve(args)) => serve::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Evaluate(args)) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Log(command)) => log::run(&command),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("kindred: {}", failure.message);
             ExitCode::from(failure.code)
