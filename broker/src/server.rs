@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use storage::{Env, RecoveryReport, Store, StoreConfig, StoreError};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::admin::{self, HttpBindError, HttpServer, Recommendations};
 use crate::catalog::{Catalog, CatalogError};
@@ -243,10 +243,10 @@ fn coordinator_env(env: &Env) -> CoordinatorEnv {
     }
 }
 
-/// Says what recovery found, where it found anything.
+/// Says what recovery found. After a kill every log is recovered: only those where something was wrong get a line.
 fn report(reports: &[RecoveryReport]) {
     for report in reports.iter().filter(|report| report.is_notable()) {
-        info!(%report, "recovered");
+        debug!(%report, "recovered");
         for damage in &report.damage {
             warn!(topic = %report.topic, partition = %report.partition, damage, "damage found");
         }

@@ -16,6 +16,7 @@
 //! which needs root; what is not allowed is left out, and says so.
 
 #![expect(clippy::unwrap_used, reason = "a failed call is a failed measurement")]
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};

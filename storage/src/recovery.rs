@@ -25,8 +25,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use protocol::types::{Offset, PartitionIndex};
+
+use crate::env::Clock;
+
+/// How often a long recovery says how far it has come, in milliseconds.
+const PROGRESS_INTERVAL_MS: i64 = 5_000;
 
 /// What opening a log found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,8 +92,88 @@ impl fmt::Display for RecoveryReport {
     }
 }
 
+/// How far opening the logs of a directory has come, said to the operator now and then.
+pub(crate) struct Progress {
+    clock: Arc<dyn Clock>,
+    logs: usize,
+    logs_done: AtomicUsize,
+    bytes_checked: AtomicU64,
+    began_ms: i64,
+    said_ms: AtomicI64,
+}
+
+impl Progress {
+    /// Nothing of `logs` is open yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>, logs: usize) -> Self {
+        let began_ms = clock.now().0;
+        Self {
+            clock,
+            logs,
+            logs_done: AtomicUsize::new(0),
+            bytes_checked: AtomicU64::new(0),
+            began_ms,
+            said_ms: AtomicI64::new(began_ms),
+        }
+    }
+
+    /// Another segment was looked at, or left alone if `bytes` is 0.
+    pub(crate) fn checked(&self, bytes: u64) {
+        self.bytes_checked.fetch_add(bytes, Ordering::Relaxed);
+        self.say_if_due();
+    }
+
+    /// Another log is open.
+    pub(crate) fn log_done(&self) {
+        self.logs_done.fetch_add(1, Ordering::Relaxed);
+        self.say_if_due();
+    }
+
+    fn say_if_due(&self) {
+        if self.is_due(self.clock.now().0) {
+            tracing::info!(
+                logs_done = self.logs_done.load(Ordering::Relaxed),
+                logs = self.logs,
+                bytes_checked = self.bytes_checked.load(Ordering::Relaxed),
+                "opening logs"
+            );
+        }
+    }
+
+    /// Whether it is time to say something; true for one caller at a time.
+    fn is_due(&self, now_ms: i64) -> bool {
+        let said_ms = self.said_ms.load(Ordering::Relaxed);
+        now_ms.saturating_sub(said_ms) >= PROGRESS_INTERVAL_MS
+            && self.said_ms.compare_exchange(said_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Says how many logs were opened, and how long that took.
+    pub(crate) fn finish(&self, clean: bool) {
+        tracing::info!(
+            logs = self.logs,
+            clean,
+            bytes_checked = self.bytes_checked.load(Ordering::Relaxed),
+            took_ms = self.clock.now().0.saturating_sub(self.began_ms),
+            "logs opened"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use protocol::types::TimestampMs;
+
+    use super::*;
+    use crate::env::ManualClock;
+
+    #[test]
+    fn progress_is_said_every_few_seconds_and_no_more() {
+        let clock = Arc::new(ManualClock::new(TimestampMs(1_000)));
+        let progress = Progress::new(clock.clone(), 3);
+        let times = [0, 4_999, 5_000, 5_001, 9_999, 10_000, 60_000, 60_000];
+        let said = times.map(|after| progress.is_due(1_000 + after));
+        assert_eq!(said, [false, false, true, false, false, true, true, false]);
+    }
+
     /// The decision table stands in two places; this holds them together.
     #[test]
     fn the_manual_has_the_same_table() {

@@ -30,7 +30,7 @@ use crate::config::{LogConfig, StoreConfig};
 use crate::env::{DiskSpace, Env, durable};
 use crate::error::{LogFailed, StoreError};
 use crate::log::{OpenLog, PartitionLog, parse_partition_dir, partition_dir};
-use crate::recovery::RecoveryReport;
+use crate::recovery::{Progress, RecoveryReport};
 
 const LOCK: &str = ".lock";
 const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
@@ -41,6 +41,8 @@ const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const HIGH_MARKS: &str = "replication-offset-checkpoint";
 const COMPACTED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const DELETE_SUFFIX: &str = "-delete";
+/// How many logs are opened at a time after a clean shutdown, unless the settings ask for more, or for one.
+const CLEAN_START_THREADS: usize = 8;
 /// Longest topic name, as in Apache Kafka: with partition and suffix it must fit a file name.
 const TOPIC_NAME_CHARS_MAX: usize = 249;
 
@@ -105,9 +107,6 @@ impl Store {
         let mut logs: FxHashMap<Arc<str>, Partitions> = FxHashMap::default();
         let mut reports = Vec::with_capacity(opened.len());
         for (log, report) in opened {
-            if report.is_notable() {
-                tracing::info!(log = log.name(), %report, "log recovered");
-            }
             logs.entry(log.topic().clone()).or_default().insert(log.partition(), Arc::new(log));
             reports.push(report);
         }
@@ -222,6 +221,7 @@ impl Store {
             recovery_point: Offset(0),
             start_offset: Offset(0),
             compacted: Offset(0),
+            progress: Arc::new(Progress::new(self.env.clock.clone(), 1)),
         }
     }
 
@@ -493,7 +493,8 @@ fn open_all(
     env: &Env,
     clean: bool,
     found: &Checkpoints,
-) -> Result<Vec<(PartitionLog, RecoveryReport)>, StoreError> {
+) -> Result<Vec<Opened>, StoreError> {
+    let progress = Arc::new(Progress::new(env.clock.clone(), partitions.len()));
     let open = |(topic, partition): &(Arc<str>, PartitionIndex)| {
         let offset =
             |offsets: &Offsets| offsets.get(&(topic.to_string(), *partition)).copied().unwrap_or_default();
@@ -508,10 +509,32 @@ fn open_all(
             recovery_point: offset(&found.recovery_points),
             start_offset: offset(&found.starts),
             compacted: offset(&found.compacted),
+            progress: progress.clone(),
         };
-        open.open()
+        let opened = open.open();
+        progress.log_done();
+        opened
     };
-    let threads = config.recovery_threads.clamp(1, partitions.len().max(1));
+    // A clean start waits for the disk, many small reads long; recovery keeps the processors busy too.
+    let threads = match config.recovery_threads {
+        several if clean && several > 1 => several.max(CLEAN_START_THREADS),
+        other => other,
+    };
+    let threads = threads.clamp(1, partitions.len().max(1));
+    let opened = open_by_threads(partitions, threads, &open)?;
+    progress.finish(clean);
+    Ok(opened)
+}
+
+/// A log just opened, and what that found.
+type Opened = (PartitionLog, RecoveryReport);
+
+/// Opens the partitions in `threads` equal parts, side by side.
+fn open_by_threads(
+    partitions: &[(Arc<str>, PartitionIndex)],
+    threads: usize,
+    open: &(impl Fn(&(Arc<str>, PartitionIndex)) -> Result<Opened, StoreError> + Sync),
+) -> Result<Vec<Opened>, StoreError> {
     if threads == 1 {
         return partitions.iter().map(open).collect();
     }

@@ -5,11 +5,11 @@
 //! risk with MD5.
 
 use protocol::types::Offset;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use twox_hash::XxHash3_128;
 
-/// Memory for one key: hash, offset, and the table's slack.
-const KEY_BYTES: usize = 48;
+/// Memory for one place in the table: hash, offset, and the table's own byte.
+const SLOT_BYTES: usize = 25;
 
 /// The last offset of each key of the dirty part of a log, up to where memory sufficed.
 pub(crate) struct KeyMap {
@@ -20,11 +20,21 @@ pub(crate) struct KeyMap {
     latest: Offset,
 }
 
+/// How many keys fit into `memory_bytes`: the table has a power of two of places and fills seven eighths of them.
+fn keys_max(memory_bytes: usize) -> usize {
+    let slots = (memory_bytes / SLOT_BYTES).max(1);
+    let slots = 1_usize << slots.ilog2();
+    (slots / 8 * 7).max(1)
+}
+
 impl KeyMap {
-    /// A map that takes at most `memory_bytes`, but at least one key.
-    pub(crate) fn new(memory_bytes: usize, seed: u64) -> Self {
-        let keys_max = (memory_bytes / KEY_BYTES).max(1);
-        Self { seed, keys_max, offsets: FxHashMap::default(), latest: Offset::NONE }
+    /// A map for the keys of records from `first` up to but not including `end`, that takes at most `memory_bytes` but
+    /// has room for at least one key. All of it is allocated here: a table that grew would need half as much again.
+    pub(crate) fn new(memory_bytes: usize, first: Offset, end: Offset, seed: u64) -> Self {
+        let records = usize::try_from(end - first).unwrap_or(0);
+        let keys_max = keys_max(memory_bytes);
+        let offsets = FxHashMap::with_capacity_and_hasher(keys_max.min(records), FxBuildHasher);
+        Self { seed, keys_max, offsets, latest: Offset(first.0 - 1) }
     }
 
     /// Notes that `key` was written at `offset`; false if there is no room for another key.
@@ -64,10 +74,28 @@ mod tests {
 
     #[test]
     fn knows_the_last_offset_of_each_key_it_had_room_for() {
-        let mut map = KeyMap::new(2 * KEY_BYTES, 1);
+        let mut map = KeyMap::new(2 * SLOT_BYTES, Offset(0), Offset(10), 1);
+        map.keys_max = 2;
+        assert_eq!(map.latest(), Offset(-1));
         assert!(map.put(b"a", Offset(1)) && map.put(b"b", Offset(2)) && map.put(b"a", Offset(3)));
         assert!(!map.put(b"c", Offset(4)));
         assert!(map.supersedes(b"a", Offset(1)) && !map.supersedes(b"a", Offset(3)));
         assert!(!map.supersedes(b"b", Offset(2)) && !map.supersedes(b"c", Offset(0)));
+    }
+
+    #[test]
+    fn the_table_is_as_large_as_memory_allows_and_never_grows() {
+        for memory_bytes in [0, 1, 1_000, 100_000, 3 << 20] {
+            let mut map = KeyMap::new(memory_bytes, Offset(0), Offset(i64::MAX), 7);
+            let capacity = map.offsets.capacity();
+            let mut offset = 0;
+            while map.put(&i64::to_be_bytes(offset), Offset(offset)) {
+                offset += 1;
+            }
+            assert_eq!(map.offsets.capacity(), capacity, "{memory_bytes}");
+            let slots = (capacity * 8 / 7).next_power_of_two();
+            assert!(memory_bytes < 200 || slots * SLOT_BYTES <= memory_bytes, "{memory_bytes}: {slots}");
+            assert!(offset as usize * 4 * SLOT_BYTES >= memory_bytes, "{memory_bytes}: {offset} keys");
+        }
     }
 }

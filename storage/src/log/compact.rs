@@ -44,6 +44,8 @@ enum Stopped {
     Damaged(ReadError),
     /// The disk is full or refuses; later it may not.
     Io(io::Error),
+    /// The keys of a single batch do not fit into the key map.
+    NoRoom,
 }
 
 impl From<ReadError> for Stopped {
@@ -105,6 +107,13 @@ impl PartitionLog {
             Err(Stopped::Io(error)) => {
                 tracing::warn!(log = self.name(), reason = %error, "compaction stopped");
             }
+            Err(Stopped::NoRoom) => {
+                tracing::warn!(
+                    log = self.name(),
+                    memory_bytes,
+                    "log.cleaner.dedupe.buffer.size holds not even one batch's keys, not compacted"
+                );
+            }
             Err(Stopped::Damaged(error)) => {
                 self.uncleanable.store(true, Ordering::Relaxed);
                 tracing::error!(log = self.name(), reason = %error, "damage, no compaction until reopened");
@@ -127,6 +136,9 @@ impl PartitionLog {
             self.segments().iter().filter(|segment| segment.base() < cleanable.end).cloned().collect();
         let keys = self.map_keys(&segments, cleanable, memory_bytes)?;
         let end = keys.latest().next().min(cleanable.end);
+        if end <= cleanable.first_dirty {
+            return Err(Stopped::NoRoom);
+        }
         let segments: Vec<_> = segments.into_iter().filter(|segment| segment.base() < end).collect();
         let Some(first) = segments.first() else { return Ok(end) };
         let aborted = self.aborted_transactions(first.base(), cleanable.end)?;
@@ -155,7 +167,8 @@ impl PartitionLog {
     ) -> Result<KeyMap, Stopped> {
         let mut seed = [0; 8];
         self.env.random.fill(&mut seed);
-        let mut keys = KeyMap::new(memory_bytes, u64::from_be_bytes(seed));
+        let seed = u64::from_be_bytes(seed);
+        let mut keys = KeyMap::new(memory_bytes, cleanable.first_dirty, cleanable.end, seed);
         let aborted = self.aborted_transactions(cleanable.first_dirty, cleanable.end)?;
         let mut transactions = Transactions::new(aborted);
         let mut scratch = Vec::new();

@@ -20,7 +20,7 @@ use crate::env::{DiskFile, Env, durable};
 use crate::epochs::Epochs;
 use crate::error::{ReadError, StoreError};
 use crate::producers::{Origin, Producers, Update, snapshot};
-use crate::recovery::RecoveryReport;
+use crate::recovery::{Progress, RecoveryReport};
 use crate::segment::head::Head;
 use crate::segment::{Paths, Recovered, Segment};
 
@@ -32,6 +32,9 @@ const METADATA_FILE: &str = "partition.metadata";
 pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
 /// Files of a compaction that has committed, once the `.log` has this suffix.
 pub(crate) const SWAP_SUFFIX: &str = ".swap";
+
+/// The kinds of a segment's files.
+const SEGMENT_SUFFIXES: [&str; 4] = [".log", ".index", ".timeindex", ".txnindex"];
 
 /// The name of the producer snapshot at `offset`.
 pub(super) fn snapshot_name(offset: Offset) -> String {
@@ -52,6 +55,8 @@ pub(crate) struct OpenLog {
     pub(crate) recovery_point: Offset,
     pub(crate) start_offset: Offset,
     pub(crate) compacted: Offset,
+    /// Told of each segment.
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// A log being put together.
@@ -152,7 +157,7 @@ impl Opening {
         let names: BTreeSet<String> = disk.read_dir(&dir)?.into_iter().map(|entry| entry.name).collect();
         let bases: Vec<Offset> = names.iter().filter_map(|name| base_of(name, ".log")).collect();
         for name in &names {
-            let orphan = [".index", ".timeindex", ".txnindex"]
+            let orphan = SEGMENT_SUFFIXES
                 .iter()
                 .find_map(|suffix| base_of(name, suffix))
                 .is_some_and(|base| bases.binary_search(&base).is_err());
@@ -173,12 +178,16 @@ impl Opening {
         let (segment, _) = Segment::recover(disk.clone(), swap.clone(), base, limits, Offset(i64::MAX))?;
         let end = segment.next_offset();
         drop(segment);
-        for source in names.iter().filter_map(|name| base_of(name, ".log")) {
-            if (base..end).contains(&source) {
-                for path in Paths::new(dir, source, "").all() {
-                    durable::remove_if_exists(&*disk, path)?;
-                }
-            }
+        // By all of their files: of a source that was being removed the `.log` went first, and an index of aborted
+        // transactions left behind would be taken for the new segment's.
+        let of_source = |name: &&String| {
+            SEGMENT_SUFFIXES
+                .iter()
+                .find_map(|suffix| base_of(name, suffix))
+                .is_some_and(|source| (base..end).contains(&source))
+        };
+        for name in names.iter().filter(of_source) {
+            durable::remove_if_exists(&*disk, &dir.join(name))?;
         }
         for (from, to) in swap.all().into_iter().zip(Paths::new(dir, base, "").all()) {
             match disk.rename(from, to) {
@@ -213,6 +222,7 @@ impl Opening {
         if synced {
             if let Some(segment) = Segment::open(disk.clone(), paths.clone(), base, limits, next)? {
                 self.segments.push(Arc::new(segment));
+                self.open.progress.checked(0);
                 return Ok(true);
             }
             self.report.indexes_rebuilt += 1;
@@ -220,6 +230,7 @@ impl Opening {
         let (segment, found) = Segment::recover(disk, paths, base, limits, trusted)?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += found.bytes_scanned;
+        self.open.progress.checked(found.bytes_scanned);
         if found.lost_aborted {
             self.aborted_from = self.aborted_from.min(base);
         }

@@ -189,14 +189,24 @@ impl<E: Entry> Entries<E> {
         Ok(())
     }
 
-    /// Replaces the file as a whole. It is synced before it takes the name: the old one may have been durable and
-    /// relied upon.
+    /// Replaces the file as a whole, unless it only lacks entries at its end (recovery drops some that it finds again).
+    /// The new one is synced before it takes the name: the old one may have been durable and relied upon.
     fn write_anew(&mut self) -> io::Result<()> {
         let mut bytes = match self.stored {
             0 => Vec::new(),
             stored => self.mapped()?[..stored * E::SIZE].to_vec(),
         };
         bytes.extend_from_slice(&encode(&self.fresh));
+        let found = durable::read_if_exists(&*self.disk, &self.path)?;
+        if let Some(found) = found
+            && let Some(lacking) = bytes.strip_prefix(&found[..])
+        {
+            if lacking.is_empty() {
+                return Ok(());
+            }
+            let file = self.disk.open(&self.path, Open::Write)?;
+            return file.write_all_at(&mut [IoSlice::new(lacking)], found.len() as u64);
+        }
         let temporary = self.path.with_added_extension("tmp");
         durable::write_synced(&*self.disk, &temporary, &bytes)?;
         self.disk.rename(&temporary, &self.path)
