@@ -272,6 +272,38 @@ fn power_loss_in_a_compaction_loses_nothing() {
     }
 }
 
+/// One compaction, cut at each of its calls to the disk in turn: every write, sync, rename and removal.
+#[test]
+fn a_compaction_may_stop_at_any_step() {
+    for seed in 0..3 {
+        let mut cuts = 0;
+        while cut_compaction(seed, cuts) {
+            cuts += 1;
+        }
+        assert!(cuts > 20, "seed {seed}: only {cuts} calls");
+    }
+}
+
+/// Loses power at the call number `calls` of a compaction; false if it was over before.
+fn cut_compaction(seed: u64, calls: u64) -> bool {
+    let mut world = World::new(seed);
+    let (store, log) = world.start();
+    for _ in 0..60 {
+        world.append(&log);
+        world.clock.advance_ms(10);
+    }
+    store.flush_checkpoints().unwrap();
+    world.disk.set_faults(Faults { calls_until_power_loss: Some(calls), ..Faults::default() });
+    let compacted = store.maintain(world.env.clock.now()).logs_compacted;
+    let cut = !world.disk.has_power();
+    assert!(cut || compacted > 0, "seed {seed}: nothing was compacted");
+    drop((store, log));
+    world.disk.lose_power();
+    let (_store, log) = world.start();
+    world.check(&log, true);
+    cut
+}
+
 #[test]
 fn superseded_records_go_and_offsets_stay() {
     let dir = tempfile::tempdir().unwrap();

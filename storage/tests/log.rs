@@ -172,7 +172,8 @@ fn lookups_by_time_are_exact_to_the_record() {
     let log = create(&store, &config);
     let time = |offset: i64| TimestampMs(NOW.0 + offset * 10);
     for i in 0..200 {
-        let mut builder = protocol::records::BatchBuilder::new();
+        let codec = protocol::records::Compression::ALL[i as usize % 5];
+        let mut builder = protocol::records::BatchBuilder::new().compression(codec);
         for j in 0..3 {
             builder.append(time(i * 3 + j), None, Some(b"some value to fill the segment"), &[]);
         }
