@@ -40,8 +40,9 @@ pub(crate) fn start(cx: &Arc<Cx>, store: &Arc<Store>) {
         let (cx, store) = (Arc::clone(&maintainer), Arc::clone(&keeper));
         async move {
             let now = cx.env.clock.now();
-            if cx.tasks.blocking(move || store.maintain(now)).await.is_none() {
-                warn!("retention and compaction were interrupted");
+            match cx.tasks.blocking(move || store.maintain(now)).await {
+                Some(_) => note_healed(&cx),
+                None => warn!("retention and compaction were interrupted"),
             }
         }
     });
@@ -53,6 +54,13 @@ fn sync_dirty(cx: &Cx) {
         for partition in topic.partitions().iter().filter(|partition| partition.is_dirty()) {
             cx.syncer.request(partition);
         }
+    }
+}
+
+/// Answers producers again whose partitions had failed.
+fn note_healed(cx: &Cx) {
+    for topic in cx.catalog.topics() {
+        topic.partitions().iter().for_each(|partition| partition.note_healed());
     }
 }
 

@@ -113,6 +113,11 @@ impl Epochs {
         self.entries.truncate(kept);
     }
 
+    /// The file may lack something: writing it did not come to an end.
+    pub(crate) fn set_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// Whether the file lacks something; it is taken to have it from now on.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)

@@ -108,7 +108,7 @@ pub enum AppendError {
         /// The file that could not grow.
         path: PathBuf,
     },
-    /// The log failed before or now and takes nothing until it is reopened (Kafka's KAFKA_STORAGE_ERROR).
+    /// The log failed before or now and takes nothing until it has healed or is reopened (Kafka's KAFKA_STORAGE_ERROR).
     #[error(transparent)]
     Failed(#[from] LogFailed),
     /// The topic has been deleted (Kafka's UNKNOWN_TOPIC_OR_PARTITION).
@@ -146,7 +146,7 @@ pub enum RecordFault {
     BrokerTime,
 }
 
-/// A write or a sync failed: the log refuses both until it is reopened.
+/// A write or a sync failed: the log refuses both until it has healed or is reopened.
 ///
 /// After a failed sync the page cache may have dropped the dirty pages, so a second sync that "succeeds" proves
 /// nothing; only recovery, which reads the file, knows what is there.

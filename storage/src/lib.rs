@@ -16,7 +16,8 @@
 //! # What it promises
 //! - What [`PartitionLog::sync`] covered survives power loss; what an append returned for survives a killed process.
 //! - What lay in the log before this process opened it is not served before its checksum was looked at once.
-//! - A full disk refuses appends and nothing else; a failed write or sync ends one log's writing, until it is reopened.
+//! - A full disk refuses appends and nothing else; a failed write or sync ends one log's writing, until what it lost has been
+//!   written again.
 //! - What was read stays readable as long as it is held, whatever retention, compaction or deletion do meanwhile.
 //!
 //! Of a disk it assumes only what [`env::Disk`] says; `docs/formats.md` has the formats, the order of writes, and what

@@ -75,6 +75,8 @@ pub struct MaintenanceReport {
     pub logs_compacted: usize,
     /// Bytes that compaction read.
     pub bytes_compacted: u64,
+    /// Failed logs that take appends again.
+    pub logs_healed: usize,
     /// Logs that failed meanwhile.
     pub failed: Vec<(Arc<str>, PartitionIndex)>,
 }
@@ -317,13 +319,16 @@ impl Store {
         checkpoint::write_offsets(&*self.env.disk, &self.dir.join(name), &offsets)
     }
 
-    /// One round of upkeep: retention, compaction, removal of deleted files, forgetting silent producers.
+    /// One round of upkeep: failed logs tried again, retention, compaction, removal of deleted files, forgetting silent producers.
     ///
     /// Blocks on the disk; to be called every few seconds from a thread that may.
     pub fn maintain(&self, now: TimestampMs) -> MaintenanceReport {
         self.bury(now);
         let mut report = MaintenanceReport::default();
         for log in self.logs() {
+            if log.failed().is_some() && log.heal() {
+                report.logs_healed += 1;
+            }
             match log.maintain(now) {
                 Ok(done) => {
                     report.segments_removed += done.segments_removed;

@@ -73,9 +73,67 @@ fn a_failed_sync_ends_the_log_and_no_other() {
     assert_eq!(store.log("other", PartitionIndex(0)).unwrap().marks().end(), Offset(5));
 }
 
+/// Until upkeep finds the disk well: then what the failed sync had dropped is written again.
+#[test]
+fn a_log_heals_and_loses_nothing_that_was_shown() {
+    let config = LogConfig { segment_bytes: 1_000, index_interval_bytes: 100, ..LogConfig::default() };
+    for syncs in 0..12 {
+        let (store, env, disk) = start();
+        let log = create(&store, &config);
+        fill(&log, 4);
+        log.sync().unwrap();
+        append(&log, &idempotent(7, 0, 0, 3)).unwrap();
+        fill(&log, 30);
+        let before = values(&log);
+        disk.set_faults(Faults { syncs_until_error: Some(syncs), ..Faults::default() });
+        let _ = store.flush_checkpoints();
+        if log.failed().is_none() {
+            continue;
+        }
+        // The disk fails on: nothing changes.
+        disk.set_faults(Faults { syncs_until_error: Some(0), ..Faults::default() });
+        assert_eq!(store.maintain(NOW).logs_healed, 0);
+        assert!(matches!(append(&log, &batch(NOW, &["x"])), Err(AppendError::Failed(_))));
+        disk.set_faults(Faults::default());
+        assert_eq!(store.maintain(NOW).logs_healed, 1);
+        assert!(log.failed().is_none() && log.synced() == log.marks().end());
+        assert_eq!(values(&log), before);
+        assert!(append(&log, &idempotent(7, 0, 0, 3)).unwrap().duplicate, "producers are known as before");
+        fill(&log, 3);
+        log.sync().unwrap();
+        let end = log.marks().end();
+        drop((store, log));
+        disk.lose_power();
+        let (store, _) =
+            Store::open(Path::new(DIR), store_config(&LogConfig::default()), env.clone()).unwrap();
+        let log = log_of(&store);
+        assert_eq!(log.marks().end(), end, "syncs {syncs}");
+        assert_eq!(values(&log)[..before.len()], before);
+        store.close().unwrap();
+        assert_sound(&env, Path::new(DIR), "healed");
+    }
+}
+
+#[test]
+fn a_full_disk_at_a_checkpoint_heals_too() {
+    let (store, env, disk) = start();
+    let log = create(&store, &LogConfig::default());
+    append(&log, &idempotent(7, 0, 0, 3)).unwrap();
+    log.sync().unwrap();
+    disk.set_faults(Faults { space_bytes: Some(0), ..Faults::default() });
+    let _ = store.flush_checkpoints();
+    assert!(log.failed().is_some(), "no room for a snapshot");
+    assert_eq!(store.maintain(NOW).logs_healed, 0);
+    disk.set_faults(Faults::default());
+    assert_eq!(store.maintain(NOW).logs_healed, 1);
+    append(&log, &idempotent(7, 0, 3, 1)).unwrap();
+    store.close().unwrap();
+    assert_sound(&env, Path::new(DIR), "healed");
+}
+
 #[test]
 fn a_failed_write_ends_the_log() {
-    let (store, _env, disk) = start();
+    let (store, env, disk) = start();
     let log = create(&store, &LogConfig::default());
     fill(&log, 2);
     disk.set_faults(Faults { writes_until_error: Some(0), ..Faults::default() });
@@ -83,6 +141,12 @@ fn a_failed_write_ends_the_log() {
     disk.set_faults(Faults::default());
     assert!(matches!(append(&log, &batch(NOW, &["x"])), Err(AppendError::Failed(_))));
     assert_eq!(values(&log), filled(0, 2));
+    // Upkeep removes the half batch and takes the log back into use.
+    assert_eq!(store.maintain(NOW).logs_healed, 1);
+    fill(&log, 1);
+    assert_eq!(values(&log), filled(0, 3));
+    store.close().unwrap();
+    assert_sound(&env, Path::new(DIR), "healed");
 }
 
 #[test]

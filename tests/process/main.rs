@@ -9,6 +9,7 @@ mod answers;
 mod bad_input;
 mod contract;
 mod demo;
+mod disk;
 mod durability;
 mod lifecycle;
 mod log_files;

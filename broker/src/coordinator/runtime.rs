@@ -27,7 +27,7 @@ use protocol::records::batch::Batch;
 use protocol::types::{Offset, PartitionIndex, TimestampMs};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::BoxFuture;
 use super::batches::{Replayer, encode};
@@ -360,7 +360,7 @@ impl GroupCoordinator {
         for (batch, records) in batches {
             let count = records.len() as i64;
             let appended = self.log.append(slot.partition, batch);
-            let end = appended.inspect_err(|error| error!(%error, "could not append to the group log"))?;
+            let end = appended.inspect_err(|error| debug!(%error, "could not append to the group log"))?;
             let first = Offset(end.0 - count);
             for (i, record) in records.into_iter().enumerate() {
                 live.shard.replay(first + i as i64, None, record);
@@ -415,7 +415,8 @@ impl GroupCoordinator {
             return Ok(());
         }
         self.log.durable(slot.partition, end).await.map_err(|error| {
-            error!(%error, "could not sync the group log");
+            // The log itself has said so, once, as an error.
+            debug!(%error, "could not sync the group log");
             error.code()
         })?;
         slot.durable.fetch_max(end.0, Ordering::AcqRel);

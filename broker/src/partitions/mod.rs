@@ -26,7 +26,7 @@ pub(crate) use waiters::{DataWaiter, Waiters};
 struct Synced {
     /// Everything before this offset survives power loss.
     end: Offset,
-    /// A sync failed: nothing more will ever be acknowledged until the log is reopened.
+    /// A sync failed: nothing more is acknowledged until the log has healed.
     failed: bool,
 }
 
@@ -110,6 +110,13 @@ impl Partition {
             Ok(Ok(synced)) if synced.end >= end => Ok(()),
             Ok(_) => Err(NotDurable::Failed),
             Err(_) => Err(NotDurable::TimedOut),
+        }
+    }
+
+    /// Tells producers that a log which failed is in use again.
+    pub(crate) fn note_healed(&self) {
+        if self.synced.borrow().failed && self.log.failed().is_none() {
+            self.synced.send_replace(Synced { end: self.log.synced(), failed: false });
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex};
-use tracing::error;
+use tracing::debug;
 
 use super::{Partition, Synced};
 use crate::tasks::Tasks;
@@ -84,7 +84,8 @@ fn sync(partition: &Partition) {
     match partition.log.sync() {
         Ok(end) => partition.synced.send_modify(|synced| synced.end = synced.end.max(end)),
         Err(error) => {
-            error!(topic = %partition.topic, partition = %partition.index, %error, "sync failed: the partition stops");
+            // The log itself has said so, once, as an error.
+            debug!(topic = %partition.topic, partition = %partition.index, %error, "not synced");
             let end = partition.synced.borrow().end;
             partition.synced.send_replace(Synced { end, failed: true });
         }

@@ -33,7 +33,8 @@ pub struct Faults {
     pub space_bytes: Option<u64>,
     /// Writes until one fails with `EIO`.
     pub writes_until_error: Option<u64>,
-    /// Syncs of files until one fails with `EIO`.
+    /// Syncs of files until one fails with `EIO`. As on Linux, what it was to write then counts as written: readers
+    /// see it, no later sync writes it, and with the power it goes.
     pub syncs_until_error: Option<u64>,
     /// Calls that change anything until the power goes: from then on every call fails.
     pub calls_until_power_loss: Option<u64>,
@@ -214,8 +215,14 @@ impl FileState {
     }
 
     fn sync(&mut self) {
-        self.durable = self.now.clone();
-        self.unsynced.clear();
+        for change in self.unsynced.drain(..) {
+            apply(&mut self.durable, &change);
+        }
+    }
+
+    /// A sync failed: the writes it was for count as done, and no later sync makes them durable.
+    fn forget_writes(&mut self) {
+        self.unsynced.retain(|change| matches!(change, Change::SetLen(_)));
     }
 
     /// Keeps the durable bytes and any part of what came after.
@@ -343,7 +350,10 @@ impl Disk for MemoryDisk {
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let state = self.state.lock();
-        let names = state.dirs.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let Some(names) = state.dirs.get(path) else {
+            let is_file = state.find(path).is_ok();
+            return Err(if is_file { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound }.into());
+        };
         let mut entries: Vec<_> =
             names.now.keys().map(|name| DirEntry { name: name.clone(), is_dir: false }).collect();
         for dir in state.dirs.keys().filter(|dir| dir.parent() == Some(path)) {
@@ -497,6 +507,7 @@ impl DiskFile for MemoryFile {
         let mut state = self.disk.state.lock();
         state.step()?;
         if count_down(&mut state.faults.syncs_until_error) {
+            state.file(self.id).forget_writes();
             return Err(io::Error::other("EIO"));
         }
         state.file(self.id).sync();

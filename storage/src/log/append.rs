@@ -10,13 +10,14 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use protocol::records::batch::{Batch, Batches, HEADER_SIZE};
 use protocol::records::control::{Marker, Outcome};
 use protocol::types::{Epoch, Offset, ProducerId, TimestampMs};
 
 use super::validate::{self, Correction};
-use super::{Marks, PartitionLog, segment_limits};
+use super::{Marks, PartitionLog, is_full, segment_limits};
 use crate::config::{LogConfig, TimestampSource};
 use crate::error::{AppendError, LogFailed};
 use crate::producers::{EndMarker, Origin, ProducerBatch, Producers, Update};
@@ -351,20 +352,26 @@ impl PartitionLog {
                 segment.write(&mut parts)
             }
         };
-        written.map_err(|error| self.write_error(segment, error))
+        written.map_err(|error| self.write_error(segment, error))?;
+        if self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::Relaxed) {
+            tracing::info!(log = self.name(), "there is room again");
+        }
+        Ok(())
     }
 
     /// After a failed write: undoes it if the disk is merely full, ends the log otherwise.
     fn write_error(&self, segment: &Segment, error: io::Error) -> AppendError {
         let path = &segment.paths().log;
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        match full.then(|| segment.roll_back()) {
+        match is_full(&error).then(|| segment.roll_back()) {
             Some(Ok(())) => {
-                tracing::error!(file = %path.display(), reason = %error, "cannot append");
+                // Once, not for every append that is refused.
+                if !self.full.swap(true, Ordering::Relaxed) {
+                    tracing::error!(log = self.name(), file = %path.display(), reason = %error, "cannot append");
+                }
                 AppendError::DiskFull { path: path.clone() }
             }
-            Some(Err(error)) => AppendError::Failed(self.fail(path, &error)),
-            None => AppendError::Failed(self.fail(path, &error)),
+            Some(Err(error)) => AppendError::Failed(self.fail_until_healed(path, &error)),
+            None => AppendError::Failed(self.fail_until_healed(path, &error)),
         }
     }
 
@@ -432,6 +439,6 @@ impl PartitionLog {
 
     /// Ends the log's life for appends; what was written stays.
     pub(super) fn failure(&self) -> Result<(), LogFailed> {
-        self.failed.get().map_or(Ok(()), |failed| Err(failed.clone()))
+        self.failed().map_or(Ok(()), Err)
     }
 }

@@ -67,8 +67,7 @@ impl PartitionLog {
     /// What of the log may be compacted now; `None` if nothing, or its policy is another.
     pub(crate) fn cleanable(&self, now: TimestampMs) -> Option<Cleanable> {
         let config = self.config();
-        let barred =
-            self.uncleanable.load(Ordering::Relaxed) || self.failed.get().is_some() || self.is_closed();
+        let barred = self.uncleanable.load(Ordering::Relaxed) || self.failed().is_some() || self.is_closed();
         if !config.cleanup_policy.compact || barred {
             return None;
         }

@@ -68,7 +68,7 @@ impl PartitionLog {
     fn retain(&self, now: TimestampMs) -> Result<Maintained, LogFailed> {
         let config = self.config();
         let due = retention::removable(&self.segments(), &config, self.marks(), now).is_some();
-        if !due || self.failed.get().is_some() {
+        if !due || self.failed().is_some() {
             return Ok(Maintained::default());
         }
         // What stays must be on disk before what goes is gone: the producers are known from both together.
@@ -84,11 +84,13 @@ impl PartitionLog {
         }
         if count == segments.len() {
             // The active segment goes too: a new one takes its place first.
-            self.roll(&mut appender, end, &config, now).map_err(|error| self.fail(&self.dir, &error))?;
+            self.roll(&mut appender, end, &config, now)
+                .map_err(|error| self.fail_until_healed(&self.dir, &error))?;
         }
         let gone = &segments[..count];
         let start = self.segments()[count].base();
-        self.sync_snapshot(&mut appender, start).map_err(|error| self.fail(&self.dir, &error))?;
+        self.sync_snapshot(&mut appender, start)
+            .map_err(|error| self.fail_until_healed(&self.dir, &error))?;
         {
             let mut marks = self.marks.write();
             let start = start.max(marks.start()).min(marks.end());

@@ -17,10 +17,12 @@
 //! - The list of segments is never empty; bases rise; only the last is active.
 //! - `synced <= end`; a byte below `synced` has survived an `fdatasync` of its file and its file's name one of
 //!   its directory.
-//! - After a failed write that could not be undone, or any failed sync, nothing is written or synced again.
+//! - After a failed write that could not be undone, or any failed sync, nothing is appended or synced until what no sync
+//!   has covered was written again (`heal.rs`).
 
 mod append;
 mod compact;
+mod heal;
 mod maintain;
 mod marks;
 mod open;
@@ -28,9 +30,10 @@ mod read;
 mod sync;
 mod validate;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::types::{Epoch, Offset, PartitionIndex, ProducerId, TimestampMs, TopicId};
@@ -75,7 +78,9 @@ pub struct PartitionLog {
     uncleanable: AtomicBool,
     /// Held by whoever removes or replaces segments.
     upkeep: Mutex<()>,
-    failed: OnceLock<LogFailed>,
+    failed: RwLock<Option<Failure>>,
+    /// An append was refused for want of space, and none has been taken since.
+    full: AtomicBool,
     closed: AtomicBool,
     trash: Mutex<Vec<maintain::Trash>>,
 }
@@ -140,9 +145,9 @@ impl PartitionLog {
         self.segments().iter().map(info).collect()
     }
 
-    /// The failure after which the log takes no more appends or syncs, if there was one.
-    pub fn failed(&self) -> Option<&LogFailed> {
-        self.failed.get()
+    /// The failure since which the log takes no appends or syncs, if there was one. Upkeep tries to cure it.
+    pub fn failed(&self) -> Option<LogFailed> {
+        self.failed.read().as_ref().map(|failure| failure.failed.clone())
     }
 
     /// Every producer known, for DescribeProducers.
@@ -186,26 +191,53 @@ impl PartitionLog {
     }
 
     fn check_usable(&self) -> Result<(), AppendError> {
-        if let Some(failed) = self.failed.get() {
-            return Err(AppendError::Failed(failed.clone()));
-        }
+        self.failure().map_err(AppendError::Failed)?;
         if self.closed.load(Ordering::Acquire) { Err(AppendError::Closed) } else { Ok(()) }
     }
 
-    /// Notes the failure that ends this log's writing, and says so once.
-    fn fail(&self, path: &std::path::Path, error: &std::io::Error) -> LogFailed {
+    /// Notes a failure after which only a restart helps, and says so once.
+    fn fail(&self, path: &Path, error: &io::Error) -> LogFailed {
+        self.note(path, error, false)
+    }
+
+    /// Notes a failure of the disk that [`Self::heal`] can make up for, and says so once.
+    fn fail_until_healed(&self, path: &Path, error: &io::Error) -> LogFailed {
+        self.note(path, error, true)
+    }
+
+    fn note(&self, path: &Path, error: &io::Error, curable: bool) -> LogFailed {
         let failed = LogFailed { path: path.to_owned(), reason: error.to_string().into() };
-        // A deleted topic's files go while a sync may be under way.
-        if self.failed.set(failed.clone()).is_ok() && !self.closed.load(Ordering::Acquire) {
+        let mut slot = self.failed.write();
+        if let Some(failure) = &mut *slot {
+            failure.curable &= curable;
+            return failed;
+        }
+        *slot = Some(Failure { failed: failed.clone(), curable });
+        // A deleted topic's files go while a sync may be under way, and that the disk is full has been said.
+        let known = is_full(error) && self.full.load(Ordering::Relaxed);
+        if !known && !self.closed.load(Ordering::Acquire) {
+            let until = if curable { "the disk is well again" } else { "a restart" };
             tracing::error!(
                 log = self.name(),
                 file = %path.display(),
                 reason = %error,
-                "log failed, no more writes until it is reopened"
+                "log failed, no more writes until {until}"
             );
         }
         failed
     }
+}
+
+/// Why a log takes no appends.
+struct Failure {
+    failed: LogFailed,
+    /// Whether everything it takes to go on is still in memory or in the files.
+    curable: bool,
+}
+
+/// Whether the disk has no room, or not for us.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The part of the settings that a segment keeps for its life.

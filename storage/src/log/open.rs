@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::records::batch::Batch;
@@ -443,7 +443,8 @@ impl Opening {
             compacted: AtomicI64::new(self.open.compacted.0),
             uncleanable: AtomicBool::new(false),
             upkeep: Mutex::new(()),
-            failed: OnceLock::new(),
+            failed: RwLock::new(None),
+            full: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             trash: Mutex::new(Vec::new()),
             env: self.open.env,

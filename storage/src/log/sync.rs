@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -54,6 +55,18 @@ impl Unsynced {
         self.snapshots.extend_from_slice(snapshots);
     }
 
+    /// Every log file, and its name, has been synced.
+    pub(super) fn logs_synced(&mut self) {
+        self.sealed.clear();
+        self.names_synced = self.names_made;
+    }
+
+    /// These are to be synced again: a checkpoint may have failed half way.
+    pub(super) fn again(&mut self, indexes: Vec<Arc<Segment>>, snapshots: Vec<Offset>) {
+        self.indexes = indexes;
+        self.snapshots = snapshots;
+    }
+
     /// A name was made in the directory.
     pub(super) fn named(&mut self) {
         self.names_made += 1;
@@ -84,15 +97,15 @@ impl PartitionLog {
             (unsynced.sealed.clone(), unsynced.names_made, unsynced.names_synced)
         };
         for (segment, file) in &sealed {
-            file.sync().map_err(|error| self.fail(&segment.paths().log, &error))?;
+            file.sync().map_err(|error| self.fail_until_healed(&segment.paths().log, &error))?;
         }
         match active.file().and_then(|file| file.sync()) {
             // Retention took the segment away in this moment: its records are no one's concern any more.
             Err(error) if error.kind() == io::ErrorKind::NotFound && active.is_removed() => {}
-            synced => synced.map_err(|error| self.fail(&active.paths().log, &error))?,
+            synced => synced.map_err(|error| self.fail_until_healed(&active.paths().log, &error))?,
         }
         if names_made > names_synced {
-            self.env.disk.sync_dir(&self.dir).map_err(|error| self.fail(&self.dir, &error))?;
+            self.env.disk.sync_dir(&self.dir).map_err(|error| self.fail_until_healed(&self.dir, &error))?;
         }
         {
             let mut unsynced = self.unsynced.lock();
@@ -117,7 +130,7 @@ impl PartitionLog {
     pub(crate) fn flush(&self) -> Result<Offset, LogFailed> {
         if self.recovery_point() >= self.marks().end() {
             // Epochs change without an append where records are deleted, or where a damaged file was made again.
-            self.write_epochs().map_err(|error| self.fail(&self.dir, &error))?;
+            self.write_epochs().map_err(|error| self.fail_until_healed(&self.dir, &error))?;
             return Ok(self.recovery_point());
         }
         self.flush_all()
@@ -131,23 +144,37 @@ impl PartitionLog {
             (self.marks().end(), snapshot::encode(&appender.producers))
         };
         let end = self.sync()?;
+        self.write_checkpoint(end, at, &producers)
+            .map_err(|(path, error)| self.fail_until_healed(&path, &error))?;
+        Ok(end)
+    }
+
+    /// Writes and syncs what recovery would otherwise make again of a log that is synced up to `end`, and moves the
+    /// recovery point there; `producers` is a snapshot of them as they stood at `at`. An error comes with its file.
+    pub(super) fn write_checkpoint(
+        &self,
+        end: Offset,
+        at: Offset,
+        producers: &[u8],
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let in_dir = |error| (self.dir.clone(), error);
         // Only now: a snapshot from behind the end that a crash leaves would be of no use.
-        self.write_synced_snapshot(at, &producers).map_err(|error| self.fail(&self.dir, &error))?;
+        self.write_synced_snapshot(at, producers).map_err(in_dir)?;
         let (indexes, snapshots) = {
             let mut unsynced = self.unsynced.lock();
             (std::mem::take(&mut unsynced.indexes), std::mem::take(&mut unsynced.snapshots))
         };
         for offset in snapshots {
-            self.sync_snapshot_file(offset).map_err(|error| self.fail(&self.dir, &error))?;
+            self.sync_snapshot_file(offset).map_err(in_dir)?;
         }
         for segment in indexes.iter().chain([&self.active()]).filter(|segment| !segment.is_removed()) {
             let synced = segment.write_indexes().and_then(|()| segment.sync_indexes());
-            synced.map_err(|error| self.fail(&segment.paths().index, &error))?;
+            synced.map_err(|error| (segment.paths().index.clone(), error))?;
         }
-        self.write_epochs().map_err(|error| self.fail(&self.dir, &error))?;
-        self.env.disk.sync_dir(&self.dir).map_err(|error| self.fail(&self.dir, &error))?;
+        self.write_epochs().map_err(in_dir)?;
+        self.env.disk.sync_dir(&self.dir).map_err(in_dir)?;
         self.recovery_point.fetch_max(end.0, Ordering::AcqRel);
-        Ok(end)
+        Ok(())
     }
 
     /// Replaces `leader-epoch-checkpoint` if it lacks something.

@@ -29,6 +29,7 @@ pub(crate) fn binary() -> &'static Path {
 /// Dropping it kills the process. If the test passed, the drop also fails on any ERROR, WARN or panic in the log that was
 /// not announced; if the test failed, it shows the log.
 pub(crate) struct Broker {
+    program: PathBuf,
     directory: TempDir,
     data: PathBuf,
     settings: Vec<(String, String)>,
@@ -52,10 +53,21 @@ impl Broker {
 
     /// Starts with its data in `data`, which need not be inside `directory`.
     pub(crate) fn on(directory: TempDir, data: PathBuf, settings: &[(&str, &str)]) -> Broker {
+        Broker::of_program(binary().to_owned(), directory, data, settings)
+    }
+
+    /// As [`Broker::on`], of a program that becomes the one under test.
+    pub(crate) fn of_program(
+        program: PathBuf,
+        directory: TempDir,
+        data: PathBuf,
+        settings: &[(&str, &str)],
+    ) -> Broker {
         let settings = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         let announced = Vec::new();
+        let past_logs = String::new();
         let mut broker =
-            Broker { directory, data, settings, starts: 0, child: None, past_logs: String::new(), announced };
+            Broker { program, directory, data, settings, starts: 0, child: None, past_logs, announced };
         broker.start_again();
         broker
     }
@@ -65,7 +77,7 @@ impl Broker {
         assert!(self.child.is_none(), "already running");
         self.starts += 1;
         let log = self.directory.path().join(format!("log-{}", self.starts));
-        let child = Child::start(binary(), &self.data, log, &self.settings);
+        let child = Child::start(&self.program, &self.data, log, &self.settings);
         if self.starts == 1 {
             self.settings.push(("listeners".into(), format!("PLAINTEXT://{}", child.kafka)));
             self.settings.push(("http.listen".into(), child.http.to_string()));
