@@ -85,7 +85,11 @@ fn a_log_heals_and_loses_nothing_that_was_shown() {
         append(&log, &idempotent(7, 0, 0, 3)).unwrap();
         fill(&log, 30);
         let before = values(&log);
-        disk.set_faults(Faults { syncs_until_error: Some(syncs), ..Faults::default() });
+        disk.set_faults(Faults {
+            syncs_until_error: Some(syncs),
+            failed_syncs_drop_writes: true,
+            ..Faults::default()
+        });
         let _ = store.flush_checkpoints();
         if log.failed().is_none() {
             continue;

@@ -33,9 +33,11 @@ pub struct Faults {
     pub space_bytes: Option<u64>,
     /// Writes until one fails with `EIO`.
     pub writes_until_error: Option<u64>,
-    /// Syncs of files until one fails with `EIO`. As on Linux, what it was to write then counts as written: readers
-    /// see it, no later sync writes it, and with the power it goes.
+    /// Syncs of files until one fails with `EIO`.
     pub syncs_until_error: Option<u64>,
+    /// What a failed sync was to write counts as written, as on Linux: readers see it, no later sync writes it, and with
+    /// the power it goes. Otherwise the next sync writes it.
+    pub failed_syncs_drop_writes: bool,
     /// Calls that change anything until the power goes: from then on every call fails.
     pub calls_until_power_loss: Option<u64>,
 }
@@ -507,7 +509,9 @@ impl DiskFile for MemoryFile {
         let mut state = self.disk.state.lock();
         state.step()?;
         if count_down(&mut state.faults.syncs_until_error) {
-            state.file(self.id).forget_writes();
+            if state.faults.failed_syncs_drop_writes {
+                state.file(self.id).forget_writes();
+            }
             return Err(io::Error::other("EIO"));
         }
         state.file(self.id).sync();
