@@ -73,6 +73,16 @@ macro_rules! for_each_api {
             72 PushTelemetry push_telemetry PushTelemetryRequest PushTelemetryResponse;
             74 ListConfigResources list_config_resources ListConfigResourcesRequest ListConfigResourcesResponse;
             75 DescribeTopicPartitions describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
+            76 ShareGroupHeartbeat share_group_heartbeat ShareGroupHeartbeatRequest ShareGroupHeartbeatResponse;
+            77 ShareGroupDescribe share_group_describe ShareGroupDescribeRequest ShareGroupDescribeResponse;
+            78 ShareFetch share_fetch ShareFetchRequest ShareFetchResponse;
+            79 ShareAcknowledge share_acknowledge ShareAcknowledgeRequest ShareAcknowledgeResponse;
+            88 StreamsGroupHeartbeat streams_group_heartbeat StreamsGroupHeartbeatRequest StreamsGroupHeartbeatResponse;
+            89 StreamsGroupDescribe streams_group_describe StreamsGroupDescribeRequest StreamsGroupDescribeResponse;
+            90 DescribeShareGroupOffsets describe_share_group_offsets DescribeShareGroupOffsetsRequest DescribeShareGroupOffsetsResponse;
+            91 AlterShareGroupOffsets alter_share_group_offsets AlterShareGroupOffsetsRequest AlterShareGroupOffsetsResponse;
+            92 DeleteShareGroupOffsets delete_share_group_offsets DeleteShareGroupOffsetsRequest DeleteShareGroupOffsetsResponse;
+            93 StreamsGroupTopologyDescriptionUpdate streams_group_topology_description_update StreamsGroupTopologyDescriptionUpdateRequest StreamsGroupTopologyDescriptionUpdateResponse;
         }
     };
 }

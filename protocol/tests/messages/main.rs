@@ -6,4 +6,5 @@ mod damage;
 #[path = "../generate/mod.rs"]
 mod generate;
 mod golden;
+mod kafka;
 mod oracle;
