@@ -101,7 +101,7 @@ fn start_producer(
     let done = Arc::clone(done);
     thread::spawn(move || {
         let mut client = reconnect(address);
-        let producer = new_producer(&mut client);
+        let producer = new_producer(&mut client, address);
         let mut acknowledged = BTreeMap::new();
         let mut first = 0;
         while !done.load(Ordering::SeqCst) {
@@ -123,13 +123,19 @@ fn start_producer(
     })
 }
 
-fn new_producer(client: &mut Client) -> Producer {
+fn new_producer(client: &mut Client, address: SocketAddr) -> Producer {
     let request = InitProducerIdRequest {
         transactional_id: None,
         transaction_timeout_ms: 60_000,
         ..Default::default()
     };
-    let answer = client.call(&request, 1);
+    // The first kill may come before the answer does.
+    let answer = loop {
+        match client.try_call(&request, 1) {
+            Some(answer) => break answer,
+            None => *client = reconnect(address),
+        }
+    };
     let response: InitProducerIdResponse = answer.decode();
     assert_eq!(response.error_code, 0);
     Producer { id: response.producer_id, epoch: response.producer_epoch }
