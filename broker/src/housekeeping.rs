@@ -19,9 +19,16 @@ pub(crate) fn start(cx: &Arc<Cx>, store: &Arc<Store>) {
     cx.tasks.spawn("group-timers", async move { timers.run_timers(stop.cancelled()).await });
 
     let flusher = Arc::clone(cx);
-    every(cx, "flush", cx.config.log_flush_interval, move || {
-        sync_dirty(&flusher);
-        async {}
+    let stop = cx.tasks.stopping().clone();
+    cx.tasks.spawn("flush", async move {
+        loop {
+            // Read anew each round: it may change while the broker runs.
+            let interval = flusher.catalog.config().log_flush_interval;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => sync_dirty(&flusher),
+                () = stop.cancelled() => return,
+            }
+        }
     });
 
     let (checkpointer, keeper) = (Arc::clone(cx), Arc::clone(store));

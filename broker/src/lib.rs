@@ -18,6 +18,7 @@ mod event_log;
 mod feed;
 mod handlers;
 mod housekeeping;
+mod log_levels;
 mod metrics;
 mod net;
 mod partitioner;

@@ -2,6 +2,7 @@
 //! byte, and records go in and out through every version of Produce and Fetch.
 
 use protocol::messages::Request;
+use protocol::messages::alter_configs::AlterConfigsRequest;
 use protocol::messages::api_versions::ApiVersionsRequest;
 use protocol::messages::create_partitions::CreatePartitionsRequest;
 use protocol::messages::create_topics::CreateTopicsRequest;
@@ -14,6 +15,7 @@ use protocol::messages::describe_groups::DescribeGroupsRequest;
 use protocol::messages::fetch::FetchRequest;
 use protocol::messages::find_coordinator::FindCoordinatorRequest;
 use protocol::messages::heartbeat::HeartbeatRequest;
+use protocol::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
 use protocol::messages::init_producer_id::InitProducerIdRequest;
 use protocol::messages::join_group::JoinGroupRequest;
 use protocol::messages::leave_group::LeaveGroupRequest;
@@ -56,8 +58,10 @@ fn ask(key: i16) -> Option<Ask> {
         22 => empty::<InitProducerIdRequest<'_>>,
         23 => empty::<OffsetForLeaderEpochRequest<'_>>,
         32 => empty::<DescribeConfigsRequest<'_>>,
+        33 => empty::<AlterConfigsRequest<'_>>,
         37 => empty::<CreatePartitionsRequest<'_>>,
         42 => empty::<DeleteGroupsRequest<'_>>,
+        44 => empty::<IncrementalAlterConfigsRequest<'_>>,
         60 => empty::<DescribeClusterRequest>,
         _ => return None,
     })
@@ -113,8 +117,10 @@ fn the_ranges_are_those_of_the_table() {
         (22, 0, 6),
         (23, 0, 4),
         (32, 0, 4),
+        (33, 0, 2),
         (37, 0, 3),
         (42, 0, 3),
+        (44, 0, 1),
         (60, 0, 2),
     ];
     let advertised = Broker::start().connect().api_versions();

@@ -15,10 +15,14 @@
 //! - Topics are immutable snapshots: a change puts a new `Arc<Topic>` into the maps, so a handler
 //!   that holds one never sees it half changed.
 
+mod acls;
+mod codes;
+mod configs;
+mod image;
 mod journal;
 mod records;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -30,8 +34,14 @@ use tracing::{info, warn};
 use crate::config::{ConfigError, ServerConfig, TopicConfig};
 use crate::feed;
 use crate::partitions::Partition;
+pub(crate) use acls::{
+    Acl, AclFilter, AclOperation, CLUSTER_NAME, PatternFilter, PatternType, Permission, ResourcePattern,
+    ResourceType,
+};
+pub(crate) use configs::{Change, ConfigChange};
+pub(crate) use image::{ConfigResource, Image, QuotaEntity, ResourceKind, ScramCredential, ScramMechanism};
 use journal::Journal;
-use records::Record;
+pub(crate) use records::Record;
 
 /// The topic of the catalogue's own records; not a topic that clients see.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -42,6 +52,8 @@ const NAME_LENGTH_MAX: usize = 249;
 /// Partitions one topic may have, and the most one request may ask for: each costs descriptors and
 /// directories, and a typing error should not fill the disk with them.
 const PARTITIONS_MAX: i32 = 10_000;
+/// Records that one change may make, beyond what the largest topic needs. Apache Kafka has 10,000.
+const RECORDS_MAX: usize = 11_000;
 
 /// A topic and its partitions, as of one moment.
 #[derive(Debug)]
@@ -49,7 +61,6 @@ pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) id: TopicId,
     partitions: Vec<Arc<Partition>>,
-    overrides: BTreeMap<String, String>,
     config: TopicConfig,
 }
 
@@ -128,8 +139,29 @@ pub(crate) enum CatalogError {
     Store(#[from] StoreError),
     #[error("The change could not be recorded: {0}")]
     Journal(#[from] journal::JournalError),
+    #[error("The change would make {0} records; ask for less at a time.")]
+    TooMany(usize),
     #[error("The broker is stopping.")]
     Stopping,
+}
+
+/// Why one of the things that a client asked for was refused: what its answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
 }
 
 impl CatalogError {
@@ -144,6 +176,7 @@ impl CatalogError {
             Self::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
             Self::Config(_) => ErrorCode::InvalidConfig,
             Self::Store(_) | Self::Journal(_) => ErrorCode::KafkaStorageError,
+            Self::TooMany(_) => ErrorCode::PolicyViolation,
             Self::Stopping => ErrorCode::CoordinatorNotAvailable,
         }
     }
@@ -174,62 +207,17 @@ struct Maps {
     by_id: HashMap<TopicId, Arc<Topic>>,
 }
 
-/// What the records say, before logs are opened.
-#[derive(Debug, Default)]
-struct Recorded {
-    topics: HashMap<TopicId, RecordedTopic>,
-    removed: HashSet<TopicId>,
-    next_producer_id: ProducerId,
-}
-
-#[derive(Debug, Default)]
-struct RecordedTopic {
-    name: String,
-    partitions: i32,
-    overrides: BTreeMap<String, String>,
-}
-
-impl Recorded {
-    /// Applies one record: the only way this state changes.
-    fn replay(&mut self, record: Record) {
-        match record {
-            Record::Topic { name, id } => {
-                self.topics.insert(id, RecordedTopic { name, ..RecordedTopic::default() });
-            }
-            Record::Partition { topic_id, index } => {
-                if let Some(topic) = self.topics.get_mut(&topic_id) {
-                    topic.partitions = topic.partitions.max(index.0 + 1);
-                }
-            }
-            Record::TopicConfig { topic, key, value } => {
-                for recorded in self.topics.values_mut().filter(|recorded| recorded.name == topic) {
-                    match &value {
-                        Some(value) => recorded.overrides.insert(key.clone(), value.clone()),
-                        None => recorded.overrides.remove(&key),
-                    };
-                }
-            }
-            Record::RemoveTopic { id } => {
-                self.topics.remove(&id);
-                self.removed.insert(id);
-            }
-            Record::ProducerIds { next } => self.next_producer_id = self.next_producer_id.max(next),
-        }
-    }
-}
-
-/// All topics of this broker.
+/// All topics of this broker, and everything else that its metadata log says.
 pub(crate) struct Catalog {
     store: Arc<Store>,
-    defaults: Arc<ServerConfig>,
+    /// The broker's settings as it was started.
+    fixed: Arc<ServerConfig>,
+    /// Those in force.
+    config: RwLock<Arc<ServerConfig>>,
     maps: RwLock<Maps>,
+    image: RwLock<Image>,
     /// Held while a change is made; changes are rare and made one at a time.
-    journal: Mutex<Changes>,
-}
-
-struct Changes {
-    journal: Journal,
-    next_producer_id: ProducerId,
+    journal: Mutex<Journal>,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -241,30 +229,78 @@ impl std::fmt::Debug for Catalog {
 impl Catalog {
     /// Reads the records and opens every topic's logs, putting directories right where a crash left
     /// them behind. Blocks on the disk.
-    pub(crate) fn open(
-        store: Arc<Store>,
-        env: &Env,
-        defaults: Arc<ServerConfig>,
-    ) -> Result<Self, CatalogError> {
-        let mut recorded = Recorded::default();
-        let mut journal = Journal::open(&store, env, |record| recorded.replay(record))?;
-        remove_leftovers(&store, &recorded)?;
-        adopt_unrecorded(&store, &mut recorded, &mut journal)?;
+    pub(crate) fn open(store: Arc<Store>, env: &Env, fixed: Arc<ServerConfig>) -> Result<Self, CatalogError> {
+        let mut image = Image::default();
+        let mut journal = Journal::open(&store, env, |record| image.replay(record))?;
+        remove_leftovers(&store, &image)?;
+        adopt_unrecorded(&store, &mut image, &mut journal)?;
+        let config = configs::server_config(&fixed, &image, store.node_id());
+        let recorded: Vec<_> =
+            image.topics.iter().map(|(id, topic)| (*id, topic.name.clone(), topic.partitions)).collect();
         let catalog = Self {
+            config: RwLock::new(Arc::new(config)),
             maps: RwLock::default(),
-            journal: Mutex::new(Changes { journal, next_producer_id: recorded.next_producer_id }),
+            image: RwLock::new(image),
+            journal: Mutex::new(journal),
             store,
-            defaults,
+            fixed,
         };
-        for (id, topic) in recorded.topics {
-            let config = catalog.effective(&topic.overrides).unwrap_or_else(|error| {
-                warn!(topic = topic.name, %error, "recorded settings ignored");
-                TopicConfig::effective(&catalog.defaults, &BTreeMap::new()).expect("defaults are valid")
-            });
-            let built = catalog.build(&topic.name, id, topic.partitions, topic.overrides, config, &[])?;
-            catalog.insert(built);
+        for (id, name, partitions) in recorded {
+            let config = catalog.topic_config(&name);
+            catalog.insert(catalog.build(&name, id, partitions, config, &[])?);
         }
         Ok(catalog)
+    }
+
+    /// The broker's settings in force, those set by clients included.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.read())
+    }
+
+    /// Looks at what the records say. `look` is short: changes wait for it.
+    pub(crate) fn with_image<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
+        look(&self.image.read())
+    }
+
+    /// Changes what the records say: `decide` looks at the image and gives the records that make the change,
+    /// together with the answer to whoever asked. The answer returns once the records are durable and seen.
+    /// Blocks on the disk.
+    ///
+    /// For changes that need nothing but records; those of topics and settings have methods of their own.
+    pub(crate) fn change<T>(
+        &self,
+        decide: impl FnOnce(&Image) -> (Vec<Record>, T),
+    ) -> Result<T, CatalogError> {
+        let mut journal = self.journal.lock();
+        let (records, answer) = self.with_image(decide);
+        self.commit(&mut journal, records)?;
+        Ok(answer)
+    }
+
+    /// Makes records durable, then seen.
+    fn commit(&self, journal: &mut Journal, records: Vec<Record>) -> Result<(), CatalogError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if records.len() > RECORDS_MAX {
+            return Err(CatalogError::TooMany(records.len()));
+        }
+        journal.append(&records)?;
+        let mut image = self.image.write();
+        records.into_iter().for_each(|record| image.replay(record));
+        drop(image);
+        if journal.is_long() {
+            let records = self.image.read().records();
+            if let Err(error) = journal.rewrite(&records) {
+                warn!(%error, "metadata log not rewritten");
+            }
+        }
+        Ok(())
+    }
+
+    /// A fresh id for something recorded.
+    pub(crate) fn random_id(&self) -> TopicId {
+        self.store.random_id()
     }
 
     /// The topic of this name.
@@ -289,18 +325,18 @@ impl Catalog {
             return Err(CatalogError::Exists(new.name.clone()));
         }
         self.check_collision(&new.name)?;
-        let partitions = new.partitions.unwrap_or(self.defaults.num_partitions);
+        let partitions = new.partitions.unwrap_or(self.fixed.num_partitions);
         if !(1..=PARTITIONS_MAX).contains(&partitions) {
             let message = format!("A topic may have 1 to {PARTITIONS_MAX} partitions, not {partitions}.");
             return Err(CatalogError::Partitions(message));
         }
-        let config = self.effective(&new.configs)?;
+        let config = TopicConfig::effective(&self.config(), &new.configs)?;
         Ok(Planned { partitions: usize::try_from(partitions).expect("checked to be positive"), config })
     }
 
     /// Makes a topic: durable when this returns. Blocks on the disk.
     pub(crate) fn create(&self, new: NewTopic) -> Result<Arc<Topic>, CatalogError> {
-        let mut changes = self.journal.lock();
+        let mut journal = self.journal.lock();
         let planned = self.check(&new)?;
         let id = self.store.random_id();
         let count = i32::try_from(planned.partitions).expect("checked to be small");
@@ -308,8 +344,14 @@ impl Catalog {
         records.extend(config_records(&new.name, &new.configs));
         records
             .extend((0..count).map(|index| Record::Partition { topic_id: id, index: PartitionIndex(index) }));
-        changes.journal.append(&records)?;
-        let topic = self.build(&new.name, id, count, new.configs, planned.config, &[])?;
+        self.commit(&mut journal, records)?;
+        let topic = self.build(&new.name, id, count, planned.config, &[]).inspect_err(|_| {
+            // The disk refused the directories. What cannot be undone now, the next start finishes.
+            let undone = self.commit(&mut journal, vec![Record::RemoveTopic { id }]);
+            if let Err(error) = undone.and_then(|()| Ok(self.store.delete_topic(&new.name)?)) {
+                warn!(topic = new.name, %error, "a topic that could not be made is still recorded");
+            }
+        })?;
         info!(topic = new.name, partitions = count, "topic created");
         Ok(self.insert(topic))
     }
@@ -338,7 +380,7 @@ impl Catalog {
 
     /// Widens a topic to `count` partitions in all. Blocks on the disk.
     pub(crate) fn widen(&self, topic: &Topic, count: i32) -> Result<(), CatalogError> {
-        let mut changes = self.journal.lock();
+        let mut journal = self.journal.lock();
         let current =
             self.topic_by_id(topic.id).ok_or_else(|| CatalogError::Unknown(topic.name.to_string()))?;
         self.check_widening(&current, count)?;
@@ -346,10 +388,9 @@ impl Catalog {
         let records: Vec<Record> = (first_new..count)
             .map(|index| Record::Partition { topic_id: current.id, index: PartitionIndex(index) })
             .collect();
-        changes.journal.append(&records)?;
-        let overrides = current.overrides.clone();
-        let config = self.effective(&overrides)?;
-        self.insert(self.build(&current.name, current.id, count, overrides, config, &current.partitions)?);
+        self.commit(&mut journal, records)?;
+        let config = current.config.clone();
+        self.insert(self.build(&current.name, current.id, count, config, &current.partitions)?);
         Ok(())
     }
 
@@ -366,10 +407,10 @@ impl Catalog {
         if topic.is_internal() {
             return Err(CatalogError::Internal(topic.name.to_string()));
         }
-        let mut changes = self.journal.lock();
+        let mut journal = self.journal.lock();
         let current =
             self.topic_by_id(topic.id).ok_or_else(|| CatalogError::Unknown(topic.name.to_string()))?;
-        changes.journal.append(&[Record::RemoveTopic { id: current.id }])?;
+        self.commit(&mut journal, vec![Record::RemoveTopic { id: current.id }])?;
         {
             let mut maps = self.maps.write();
             maps.by_name.remove(&current.name);
@@ -385,15 +426,13 @@ impl Catalog {
 
     /// The first producer id that is not reserved.
     pub(crate) fn next_producer_id(&self) -> ProducerId {
-        self.journal.lock().next_producer_id
+        self.image.read().next_producer_id
     }
 
     /// Reserves the producer ids below `next`, durably. Blocks on the disk.
     pub(crate) fn reserve_producer_ids(&self, next: ProducerId) -> Result<(), CatalogError> {
-        let mut changes = self.journal.lock();
-        changes.journal.append(&[Record::ProducerIds { next }])?;
-        changes.next_producer_id = next;
-        Ok(())
+        let mut journal = self.journal.lock();
+        self.commit(&mut journal, vec![Record::ProducerIds { next }])
     }
 
     /// `.` and `_` are the same in metric names, so Kafka refuses topics that differ only by them.
@@ -409,17 +448,12 @@ impl Catalog {
         }
     }
 
-    fn effective(&self, overrides: &BTreeMap<String, String>) -> Result<TopicConfig, ConfigError> {
-        TopicConfig::effective(&self.defaults, overrides)
-    }
-
     /// Opens what is missing of a topic's logs and puts the topic together.
     fn build(
         &self,
         name: &str,
         id: TopicId,
         count: i32,
-        overrides: BTreeMap<String, String>,
         config: TopicConfig,
         open: &[Arc<Partition>],
     ) -> Result<Topic, CatalogError> {
@@ -438,7 +472,7 @@ impl Catalog {
                 log,
             )));
         }
-        Ok(Topic { name, id, partitions, overrides, config })
+        Ok(Topic { name, id, partitions, config })
     }
 
     fn insert(&self, topic: Topic) -> Arc<Topic> {
@@ -454,8 +488,9 @@ fn config_records<'a>(
     topic: &'a str,
     configs: &'a BTreeMap<String, String>,
 ) -> impl Iterator<Item = Record> + 'a {
-    configs.iter().map(move |(key, value)| Record::TopicConfig {
-        topic: topic.to_owned(),
+    let resource = ConfigResource::new(ResourceKind::Topic, topic);
+    configs.iter().map(move |(key, value)| Record::Config {
+        resource: resource.clone(),
         key: key.clone(),
         value: Some(value.clone()),
     })
@@ -485,10 +520,10 @@ fn next_epoch(log: &PartitionLog) -> Epoch {
 }
 
 /// Finishes deletions that a crash interrupted.
-fn remove_leftovers(store: &Store, recorded: &Recorded) -> Result<(), CatalogError> {
+fn remove_leftovers(store: &Store, image: &Image) -> Result<(), CatalogError> {
     let mut doomed: Vec<String> = Vec::new();
     for log in store.logs() {
-        if recorded.removed.contains(&log.topic_id()) {
+        if image.removed.contains(&log.topic_id()) {
             doomed.push(log.topic().to_string());
         }
     }
@@ -503,14 +538,10 @@ fn remove_leftovers(store: &Store, recorded: &Recorded) -> Result<(), CatalogErr
 
 /// Records topics whose directories are there but that no record names: a data directory written
 /// by Apache Kafka opens with its topics and ids.
-fn adopt_unrecorded(
-    store: &Store,
-    recorded: &mut Recorded,
-    journal: &mut Journal,
-) -> Result<(), CatalogError> {
+fn adopt_unrecorded(store: &Store, image: &mut Image, journal: &mut Journal) -> Result<(), CatalogError> {
     let mut found: BTreeMap<String, (TopicId, i32)> = BTreeMap::new();
     for log in store.logs().into_iter().filter(|log| **log.topic() != *METADATA_TOPIC) {
-        if !recorded.topics.contains_key(&log.topic_id()) {
+        if !image.topics.contains_key(&log.topic_id()) {
             let (_, count) = found.entry(log.topic().to_string()).or_insert((log.topic_id(), 0));
             *count = (*count).max(log.partition().0 + 1);
         }
@@ -521,7 +552,7 @@ fn adopt_unrecorded(
         records
             .extend((0..count).map(|index| Record::Partition { topic_id: id, index: PartitionIndex(index) }));
         journal.append(&records)?;
-        records.into_iter().for_each(|record| recorded.replay(record));
+        records.into_iter().for_each(|record| image.replay(record));
     }
     Ok(())
 }
@@ -550,18 +581,5 @@ mod tests {
         ] {
             assert_eq!(check_name(name).is_ok(), good, "{name:?}");
         }
-    }
-
-    #[test]
-    fn replaying_a_removal_forgets_the_topic_and_remembers_that() {
-        let id = TopicId([7; 16]);
-        let mut recorded = Recorded::default();
-        recorded.replay(Record::Topic { name: "t".into(), id });
-        recorded.replay(Record::Partition { topic_id: id, index: PartitionIndex(2) });
-        recorded.replay(Record::TopicConfig { topic: "t".into(), key: "k".into(), value: Some("v".into()) });
-        assert_eq!(recorded.topics[&id].partitions, 3);
-        assert_eq!(recorded.topics[&id].overrides["k"], "v");
-        recorded.replay(Record::RemoveTopic { id });
-        assert!(recorded.topics.is_empty() && recorded.removed.contains(&id));
     }
 }

@@ -7,7 +7,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, ServerArgs};
-use crate::{Broker, Handle};
+use crate::{Broker, Handle, log_levels};
 
 pub(super) fn run(args: &ServerArgs) -> Result<(), Failure> {
     let config = args.load()?;
@@ -32,13 +32,22 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Logs at `RUST_LOG` (a `tracing` filter, or `default` if it is unset) to standard error.
 pub(super) fn log_to_stderr(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // A second start in one process (a test) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| EnvFilter::try_new(text).is_ok());
+    let base = asked.unwrap_or_else(|| default.to_owned());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&base))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
+        .with_filter_reloading();
+    let filter = builder.reload_handle();
+    // A second start in one process (a test) keeps the first subscriber.
+    if builder.try_init().is_ok() {
+        log_levels::install(base, move |changed| {
+            if let Err(error) = filter.reload(changed) {
+                tracing::warn!(%error, "levels of the log not changed");
+            }
+        });
+    }
 }
 
 /// The line that programs wait for before they connect.

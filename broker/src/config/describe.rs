@@ -4,16 +4,26 @@ use std::collections::BTreeMap;
 
 use super::key::{ConfigType, Key};
 
-/// Where a value in force came from, in falling precedence.
+/// Where a value in force came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum Source {
     /// Set on the topic.
     DynamicTopic = 1,
+    /// Set on the broker while it runs.
+    DynamicBroker = 2,
+    /// Set for all brokers while they run.
+    DynamicCluster = 3,
     /// Set when the broker was started: by file, environment or argument.
     StaticBroker = 4,
     /// Set by nobody.
     Default = 5,
+    /// Set as a level of the broker's log.
+    BrokerLogger = 6,
+    /// Set on the subscription to clients' metrics.
+    ClientMetrics = 7,
+    /// Set on the group.
+    Group = 8,
 }
 
 impl Source {
@@ -58,16 +68,42 @@ pub struct Synonym {
 /// The texts that were set, by key; what nobody set is not here.
 pub(super) type Texts = BTreeMap<&'static str, String>;
 
-/// The text in force of a server key: as set, else the default.
-pub(super) fn in_force(key: &Key, set: &Texts) -> Option<String> {
-    set.get(key.name).cloned().or_else(|| key.default.map(str::to_owned))
+/// What was set of the server's keys, by who set it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layers {
+    /// On this broker, while it runs.
+    pub(super) broker: Texts,
+    /// On all brokers, while they run.
+    pub(super) cluster: Texts,
+    /// When the broker was started.
+    pub(super) fixed: Texts,
 }
 
-/// The values that a server key itself contributes: as set, then its default.
-pub(super) fn contributions(key: &'static Key, set: &Texts) -> impl Iterator<Item = Synonym> {
-    let shown = |value: &str, source| Synonym { name: key.name, value: Some(value.to_owned()), source };
-    let set = set.get(key.name).map(|value| shown(value, Source::StaticBroker));
-    set.into_iter().chain(key.default.map(|value| shown(value, Source::Default)))
+impl Layers {
+    /// The layers, the first that has a key deciding.
+    fn in_order(&self) -> [(&Texts, Source); 3] {
+        [
+            (&self.broker, Source::DynamicBroker),
+            (&self.cluster, Source::DynamicCluster),
+            (&self.fixed, Source::StaticBroker),
+        ]
+    }
+
+    /// The text in force of a server key: as set, else the default.
+    pub(super) fn in_force(&self, key: &Key) -> Option<String> {
+        let set = self.in_order().into_iter().find_map(|(texts, _)| texts.get(key.name));
+        set.cloned().or_else(|| key.default.map(str::to_owned))
+    }
+
+    /// The values that a server key itself contributes: as set, then its default.
+    pub(super) fn contributions(&self, key: &'static Key) -> impl Iterator<Item = Synonym> {
+        let shown = |value: &str, source| Synonym { name: key.name, value: Some(value.to_owned()), source };
+        let set = self
+            .in_order()
+            .into_iter()
+            .filter_map(move |(texts, source)| texts.get(key.name).map(|value| shown(value, source)));
+        set.chain(key.default.map(|value| shown(value, Source::Default)))
+    }
 }
 
 /// The entry of `key`, whose `value` in force is the first of `synonyms`, perhaps in another unit.
@@ -79,7 +115,7 @@ pub(super) fn entry(key: &'static Key, value: Option<String>, mut synonyms: Vec<
         name: key.name,
         value: value.filter(|_| !key.sensitive),
         source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
-        read_only: key.read_only,
+        read_only: !key.is_dynamic(),
         is_sensitive: key.sensitive,
         synonyms,
         config_type: key.form.config_type(),
@@ -89,7 +125,7 @@ pub(super) fn entry(key: &'static Key, value: Option<String>, mut synonyms: Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{Form, Importance};
+    use super::super::key::{Form, Importance, Update};
     use super::*;
 
     const SECRET: Key = Key {
@@ -99,7 +135,7 @@ mod tests {
         documentation: "A secret.",
         importance: Importance::Low,
         sensitive: true,
-        read_only: true,
+        update: Update::ReadOnly,
         synonyms: &[],
         reads: |_, _| true,
     };
@@ -107,8 +143,9 @@ mod tests {
     #[test]
     fn a_sensitive_value_is_not_shown() {
         const KEY: &Key = &SECRET;
-        let set = Texts::from([("secret", "hush".to_owned())]);
-        let entry = entry(KEY, in_force(KEY, &set), contributions(KEY, &set).collect());
+        let fixed = Texts::from([("secret", "hush".to_owned())]);
+        let layers = Layers { fixed, ..Layers::default() };
+        let entry = entry(KEY, layers.in_force(KEY), layers.contributions(KEY).collect());
         assert_eq!((entry.value, entry.source, entry.synonyms.len()), (None, Source::StaticBroker, 2));
         assert!(entry.synonyms.iter().all(|synonym| synonym.value.is_none()));
     }

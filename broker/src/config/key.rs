@@ -1,5 +1,6 @@
 //! What a key is: one row of a table, and the macro that turns a table into a typed struct.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How a value is written, and which values are taken.
@@ -72,6 +73,14 @@ impl Form {
         }
     }
 
+    /// The text as it is kept: Apache Kafka takes `TRUE` for `true`, and so do we.
+    pub(super) fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.config_type() {
+            ConfigType::Boolean => Cow::Owned(text.to_ascii_lowercase()),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
     /// Whether the text has this form, as far as the form says.
     fn admits(&self, text: &str) -> bool {
         match *self {
@@ -121,6 +130,15 @@ pub enum Importance {
     Low,
 }
 
+/// When a value may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Only before the broker starts.
+    ReadOnly,
+    /// While it runs, for one broker or for all, as any setting of a topic, group or client.
+    Dynamic,
+}
+
 /// A server key that gives a topic key its value when the topic has none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSynonym {
@@ -146,8 +164,8 @@ pub struct Key {
     pub importance: Importance,
     /// Whether its value is a secret, shown to nobody.
     pub sensitive: bool,
-    /// Whether it can be set only before the start.
-    pub read_only: bool,
+    /// When its value may change.
+    pub update: Update,
     /// For a topic key: the server keys asked in turn when the topic has no value of its own.
     pub synonyms: &'static [ServerSynonym],
     /// Whether the key of this name can be read from the text.
@@ -158,6 +176,11 @@ impl Key {
     /// Whether this row takes the value.
     pub fn admits(&self, text: &str) -> bool {
         self.form.admits(text) && (self.reads)(text, self.name)
+    }
+
+    /// Whether its value may change while the broker runs.
+    pub fn is_dynamic(&self) -> bool {
+        self.update == Update::Dynamic
     }
 
     /// The environment variable that sets this server key: `log.dirs` is `KINDRED_LOG_DIRS`.
@@ -176,9 +199,10 @@ pub(super) const fn synonym(name: &'static str, factor: i64) -> ServerSynonym {
 ///
 /// ```text
 /// /// What it does.                      ◀ documentation, on the wire and in the manual
-/// field: Type = "its.name", default, form, importance [, sensitive] [, synonyms];
+/// field: Type = "its.name", default, form, importance [, sensitive] [, update] [, synonyms];
 /// ```
 ///
+/// A row that does not say when its value may change takes the table's word for it.
 /// The struct also keeps `$rest`, and is built by `from_text(lookup, rest)`, where `lookup` gives each key's
 /// text in force (`None`: unset).
 macro_rules! keys {
@@ -186,12 +210,12 @@ macro_rules! keys {
     (@or $absent:expr, $given:expr) => { $given };
     (
         $(#[$about:meta])*
-        $visibility:vis struct $Name:ident, table $TABLE:ident, read_only $read_only:literal, keeps $rest:ident: $Rest:ty;
+        $visibility:vis struct $Name:ident, table $TABLE:ident, $update:ident, keeps $rest:ident: $Rest:ty;
         $(
             $(#[doc = $doc:literal])+
             $field:ident: $Type:ty =
                 $name:literal, $default:expr, $form:expr, $importance:ident
-                $(, sensitive $sensitive:literal)? $(, from $synonyms:expr)?;
+                $(, sensitive $sensitive:literal)? $(, update $own_update:ident)? $(, from $synonyms:expr)?;
         )+
     ) => {
         /// One row for each field of the struct.
@@ -204,7 +228,7 @@ macro_rules! keys {
                     documentation: concat!($($doc),+).trim_ascii(),
                     importance: $crate::config::key::Importance::$importance,
                     sensitive: keys!(@or false, $($sensitive)?),
-                    read_only: $read_only,
+                    update: keys!(@or $crate::config::key::Update::$update, $($crate::config::key::Update::$own_update)?),
                     synonyms: keys!(@or &[], $($synonyms)?),
                     reads: |text, name| <$Type as $crate::config::value::Value>::read(text, name).is_some(),
                 },
@@ -266,21 +290,27 @@ mod tests {
 
     keys! {
         /// A table with one of everything.
-        struct Sample, table SAMPLE, read_only true, keeps rest: ();
+        struct Sample, table SAMPLE, ReadOnly, keeps rest: ();
         /// The first sentence
         /// goes on.
         first: i32 = "first.key", Some("7"), Form::Int(0, 9), High;
         /// Hush.
         second: Option<String> = "second.key", None, Form::Other(ConfigType::String, "a word"), Low, sensitive true;
+        /// May change.
+        third: bool = "third.key", Some("true"), Form::Bool, Low, update Dynamic;
     }
 
     #[test]
     fn rows_become_a_table_and_a_struct() {
         assert_eq!(SAMPLE[0].documentation, "The first sentence goes on.");
-        assert!(!SAMPLE[0].sensitive && SAMPLE[1].sensitive && SAMPLE[1].read_only);
+        assert!(!SAMPLE[0].sensitive && SAMPLE[1].sensitive);
+        assert_eq!(
+            [Update::ReadOnly, Update::ReadOnly, Update::Dynamic],
+            [0, 1, 2].map(|at: usize| SAMPLE[at].update)
+        );
         assert_eq!(SAMPLE[1].variable(), "KINDRED_SECOND_KEY");
         let sample = Sample::from_text(|key| key.default.map(str::to_owned), ());
-        assert_eq!((sample.first, sample.second, sample.rest), (7, None, ()));
+        assert_eq!((sample.first, sample.second, sample.third, sample.rest), (7, None, true, ()));
         assert!(SAMPLE[0].admits("9") && !SAMPLE[0].admits("10"));
     }
 }

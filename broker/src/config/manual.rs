@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::client_metrics::client_metrics_keys;
+use super::group::group_keys;
 use super::key::{Importance, Key};
 use super::server::server_keys;
 use super::topic::topic_keys;
@@ -23,23 +25,37 @@ pub fn help() -> String {
 /// The manual's page on configuration.
 pub fn manual() -> String {
     let mut out = String::from(INTRODUCTION);
-    out.push_str("\n## Broker\n\n| key | type and values | default | what it does |\n|---|---|---|---|\n");
+    out.push_str(BROKER);
+    out.push_str(
+        "\n| key | type and values | default | may change | what it does |\n|---|---|---|---|---|\n",
+    );
     for key in server_keys() {
         let _ = writeln!(
             out,
-            "| `{}` | {}: {} | {} | {} |",
+            "| `{}` | {}: {} | {} | {} | {} |",
             key.name,
             key.form.config_type().name(),
             key.form,
             code(&shown_default(key)),
+            if key.is_dynamic() { "any time" } else { "at start" },
             cell(key.documentation)
         );
     }
-    out.push_str(TOPICS);
+    for (head, keys) in
+        [(TOPICS, topic_keys()), (GROUPS, group_keys()), (CLIENT_METRICS, client_metrics_keys())]
+    {
+        out.push_str(head);
+        table_of_own(&mut out, keys);
+    }
+    out
+}
+
+/// The keys of something that has settings of its own over the server's.
+fn table_of_own(out: &mut String, keys: &[Key]) {
     out.push_str(
         "\n| key | type and values | server keys behind it, or default | what it does |\n|---|---|---|---|\n",
     );
-    for key in topic_keys() {
+    for key in keys {
         let behind = match key.synonyms {
             [] => code(&shown_default(key)),
             synonyms => synonyms.iter().map(|synonym| code(synonym.name)).collect::<Vec<_>>().join(", "),
@@ -53,7 +69,6 @@ pub fn manual() -> String {
             cell(key.documentation)
         );
     }
-    out
 }
 
 const INTRODUCTION: &str = "\
@@ -76,12 +91,35 @@ the start with one line that says what was expected, and exit code 2.
 Times are in the unit that ends the name (`ms`, `minutes`, `hours`), sizes in bytes.
 ";
 
+const BROKER: &str = "
+## Broker
+
+Keys that may change any time can be set by clients too (`kafka-configs --alter --entity-type brokers`, with
+`--entity-name` for one broker or `--entity-default` for all). Such a value takes effect at once, is kept across
+restarts, and overrules what the broker was started with; deleting it goes back to that.
+";
+
 const TOPICS: &str = "
 ## Topics
 
 A topic may have settings of its own, given when it is made (`CreateTopics`; in kafka-python
-`NewTopic(..., topic_configs={\"retention.ms\": \"60000\"})`). What it does not set comes from the server keys
-named here, the first that is set.
+`NewTopic(..., topic_configs={\"retention.ms\": \"60000\"})`) or later (`kafka-configs --alter --entity-type
+topics`). They take effect at once. What a topic does not set comes from the server keys named here, the first
+that is set.
+";
+
+const GROUPS: &str = "
+## Groups
+
+A group may have settings of its own (`kafka-configs --alter --entity-type groups`), whether it exists yet or
+not.
+";
+
+const CLIENT_METRICS: &str = "
+## Client metrics
+
+Subscriptions to clients' metrics (`kafka-configs --alter --entity-type client-metrics`) are checked and kept, so
+that tools which manage them work. No client is asked for metrics yet.
 ";
 
 fn shown_default(key: &Key) -> String {

@@ -1,11 +1,11 @@
 //! Settings: one row per key, under Kafka's names.
 //!
 //! ```text
-//! defaults ◀ TOML file ◀ KINDRED_… environment ◀ --set       (the right one wins)
-//!      └────────────┬───────────────┘
+//! defaults ◀ TOML file ◀ KINDRED_… environment ◀ --set ◀ set by clients, for all brokers ◀ for this one
+//!      └────────────┬──────────────────────────────┘                       (the right one wins)
 //!             checked against the table, key by key
 //!                   ▼
-//!    ServerConfig (typed fields) ──▶ TopicConfig::effective(server, a topic's own settings)
+//!    ServerConfig (typed fields) ──▶ TopicConfig::effective(server, a topic's own settings), groups' likewise
 //!                   │                            │
 //!                   └── entries(): name, value, source, synonyms … for DescribeConfigs
 //! ```
@@ -14,23 +14,31 @@
 //! documentation and typed field come from there, and so do `--help`, the manual and what the wire shows.
 //! A name that no row has is an error that suggests the nearest one; so is a value its row refuses.
 //!
-//! What is left out: settings do not change while the broker runs, except by making a topic with its own.
+//! What clients set is kept by the catalogue; here is only what it means. A server key may change while the
+//! broker runs if its row says so, which is where Apache Kafka allows it and the change takes effect at once.
 
+mod alter;
+mod client_metrics;
 mod describe;
+mod group;
 mod key;
 mod manual;
 mod nearest;
+mod own;
 mod server;
 mod sources;
 mod topic;
 mod value;
 
+pub use alter::{Alteration, NotAList, Operation, altered};
+pub use client_metrics::{ClientMetricsConfig, Matches, client_metrics_keys};
 pub use describe::{Entry, Source, Synonym};
-pub use key::{ConfigType, Form, Importance, Key, ServerSynonym};
+pub use group::{GroupSettings, group_keys};
+pub use key::{ConfigType, Form, Importance, Key, ServerSynonym, Update};
 pub use manual::{help, manual};
 pub use server::{ServerConfig, server_keys};
 pub use sources::Place;
-pub use topic::{TopicCompression, TopicConfig, topic_keys};
+pub use topic::{NoRemoteStorage, ThrottledReplicas, TopicCompression, TopicConfig, topic_keys};
 pub use value::{Address, Listener};
 
 /// A configuration that cannot be used. Each message is one line for the person who wrote it.
@@ -57,6 +65,12 @@ pub enum ConfigError {
         place: Place,
         /// What the row takes.
         expected: String,
+    },
+    /// The key is settled when the broker starts.
+    #[error("`{key}` can be set only before the broker starts")]
+    ReadOnly {
+        /// The key's name.
+        key: &'static str,
     },
     /// Two settings contradict each other.
     #[error("{0}")]

@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::ConfigError;
-use super::describe::{Entry, Texts, contributions, entry, in_force};
-use super::key::{ConfigType, Form, Importance, Key, keys};
-use super::sources::{read_arguments, read_environment, read_file};
+use super::describe::{Entry, Layers, Source, Texts, entry};
+use super::key::{ConfigType, Form, Importance, Key, Update, keys};
+use super::sources::{Place, read_arguments, read_environment, read_file, set};
 use super::value::{Address, Listener};
 
 const LISTENERS: Form =
@@ -18,7 +18,7 @@ const DIRECTORY: Form = Form::Other(ConfigType::String, "one directory");
 
 keys! {
     /// The broker's settings, checked. Made by [`ServerConfig::load`].
-    pub struct ServerConfig, table ROWS, read_only true, keeps kept: Kept;
+    pub struct ServerConfig, table ROWS, ReadOnly, keeps kept: Kept;
 
     /// Where Kafka clients connect. `localhost` listens on the loopback of IPv4 and IPv6, an empty host on
     /// every interface; port 0 takes a free port.
@@ -42,7 +42,8 @@ keys! {
     log_dirs: Option<PathBuf> = "log.dirs", None, DIRECTORY, High;
 
     /// Connections served at a time; further ones are closed at once.
-    max_connections: usize = "max.connections", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+    max_connections: usize =
+        "max.connections", Some("2147483647"), Form::Int(1, i32::MAX), Medium, update Dynamic;
     /// A connection silent for longer is closed.
     connections_max_idle: Duration =
         "connections.max.idle.ms", Some("600000"), Form::Long(1, i64::MAX), Medium;
@@ -62,7 +63,20 @@ keys! {
     default_replication_factor: i32 = "default.replication.factor", Some("1"), Form::Int(1, 1), Low;
     /// Accepted so that configurations written for a cluster work. There is one replica, and `acks=all`
     /// waits for its disk.
-    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), Form::Int(1, i32::MAX), Low;
+    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), Form::Int(1, i32::MAX), Low, update Dynamic;
+    /// Accepted so that configurations written for a cluster work. The one node is always the leader.
+    unclean_leader_election_enable: bool =
+        "unclean.leader.election.enable", Some("false"), Form::Bool, Low, update Dynamic;
+    /// Accepted so that tools which move replicas work. There is one replica, and nothing to hold back.
+    leader_replication_throttled_rate: i64 =
+        "leader.replication.throttled.rate", Some("9223372036854775807"), Form::Long(0, i64::MAX), Low, update Dynamic;
+    /// Accepted so that tools which move replicas work. There is one replica, and nothing to hold back.
+    follower_replication_throttled_rate: i64 =
+        "follower.replication.throttled.rate", Some("9223372036854775807"), Form::Long(0, i64::MAX), Low,
+        update Dynamic;
+    /// Accepted so that tools which move replicas work. There is one directory, and nothing to move.
+    replica_alter_log_dirs_io_max_bytes_per_second: i64 = "replica.alter.log.dirs.io.max.bytes.per.second",
+        Some("9223372036854775807"), Form::Long(0, i64::MAX), Low, update Dynamic;
 
     /// Whether a write with `acks=all` is acknowledged only after the disk has it: one sync for all that
     /// wait. `false` gives a single Apache Kafka replica's promise, which is to have it in memory.
@@ -70,41 +84,44 @@ keys! {
     /// How long a record may stay in memory alone: a power failure loses no more than this of what was
     /// acknowledged with `acks=1`.
     log_flush_interval: Duration =
-        "log.flush.interval.ms", Some("1000"), Form::Long(1, i64::MAX), High;
+        "log.flush.interval.ms", Some("1000"), Form::Long(1, i64::MAX), High, update Dynamic;
     /// The size at which a segment file is closed and the next begun, in bytes.
-    log_segment_bytes: i32 = "log.segment.bytes", Some("1073741824"), Form::Int(14, i32::MAX), High;
+    log_segment_bytes: i32 =
+        "log.segment.bytes", Some("1073741824"), Form::Int(14, i32::MAX), High, update Dynamic;
     /// The age, by its records' times, at which a segment is closed. Unset: `log.roll.hours`.
-    log_roll_ms: Option<i64> = "log.roll.ms", None, Form::Long(1, i64::MAX), High;
+    log_roll_ms: Option<i64> = "log.roll.ms", None, Form::Long(1, i64::MAX), High, update Dynamic;
     /// The age at which a segment is closed, in hours.
     log_roll_hours: i32 = "log.roll.hours", Some("168"), Form::Int(1, i32::MAX), High;
     /// Up to this is taken off the age at which a segment is closed, so that many topics do not roll at
     /// once. Unset: `log.roll.jitter.hours`.
-    log_roll_jitter_ms: Option<i64> = "log.roll.jitter.ms", None, Form::Long(0, i64::MAX), Low;
+    log_roll_jitter_ms: Option<i64> =
+        "log.roll.jitter.ms", None, Form::Long(0, i64::MAX), Low, update Dynamic;
     /// Up to this is taken off the age at which a segment is closed, in hours.
     log_roll_jitter_hours: i32 = "log.roll.jitter.hours", Some("0"), Form::Int(0, i32::MAX), Low;
     /// How long records are kept; -1 for ever. Unset: `log.retention.minutes`.
-    log_retention_ms: Option<i64> = "log.retention.ms", None, Form::Long(-1, i64::MAX), High;
+    log_retention_ms: Option<i64> = "log.retention.ms", None, Form::Long(-1, i64::MAX), High, update Dynamic;
     /// How long records are kept, in minutes; -1 for ever. Unset: `log.retention.hours`.
     log_retention_minutes: Option<i32> = "log.retention.minutes", None, Form::Int(-1, i32::MAX), High;
     /// How long records are kept, in hours; -1 for ever.
     log_retention_hours: i32 = "log.retention.hours", Some("168"), Form::Int(-1, i32::MAX), High;
     /// The size above which a partition's oldest segments go, in bytes; -1 for none.
-    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Form::Long(-1, i64::MAX), High;
+    log_retention_bytes: i64 =
+        "log.retention.bytes", Some("-1"), Form::Long(-1, i64::MAX), High, update Dynamic;
     /// How often segments are checked against the retention settings.
     log_retention_check_interval: Duration =
         "log.retention.check.interval.ms", Some("300000"), Form::Long(1, i64::MAX), Medium;
     /// What happens to old records: `delete` by age and size, `compact` to the last of each key.
     log_cleanup_policy: String =
-        "log.cleanup.policy", Some("delete"), Form::SomeOf(&["compact", "delete"]), Medium;
+        "log.cleanup.policy", Some("delete"), Form::SomeOf(&["compact", "delete"]), Medium, update Dynamic;
     /// One entry of the offset index for about this many bytes of log.
     log_index_interval_bytes: i32 =
-        "log.index.interval.bytes", Some("4096"), Form::Int(0, i32::MAX), Medium;
+        "log.index.interval.bytes", Some("4096"), Form::Int(0, i32::MAX), Medium, update Dynamic;
     /// The largest index file, in bytes; a full one closes its segment.
     log_index_size_max_bytes: i32 =
-        "log.index.size.max.bytes", Some("10485760"), Form::Int(12, i32::MAX), Medium;
+        "log.index.size.max.bytes", Some("10485760"), Form::Int(12, i32::MAX), Medium, update Dynamic;
     /// How long a removed file stays on disk, as `.deleted`.
     log_segment_delete_delay_ms: i64 =
-        "log.segment.delete.delay.ms", Some("60000"), Form::Long(0, i64::MAX), Low;
+        "log.segment.delete.delay.ms", Some("60000"), Form::Long(0, i64::MAX), Low, update Dynamic;
     /// How often it is written down up to where each log is known to be on disk: what comes after is read
     /// again after a crash.
     log_flush_offset_checkpoint_interval: Duration =
@@ -113,34 +130,36 @@ keys! {
     num_recovery_threads_per_data_dir: usize =
         "num.recovery.threads.per.data.dir", Some("2"), Form::Int(1, 1024), Low;
     /// The largest batch of records taken, in bytes as it arrives.
-    message_max_bytes: i32 = "message.max.bytes", Some("1048588"), Form::Int(0, i32::MAX), High;
+    message_max_bytes: i32 =
+        "message.max.bytes", Some("1048588"), Form::Int(0, i32::MAX), High, update Dynamic;
     /// Whose clock a record's timestamp is: `CreateTime` the producer's, `LogAppendTime` the broker's.
     log_message_timestamp_type: String = "log.message.timestamp.type", Some("CreateTime"),
-        Form::OneOf(&["CreateTime", "LogAppendTime"]), Medium;
+        Form::OneOf(&["CreateTime", "LogAppendTime"]), Medium, update Dynamic;
     /// How far a producer's timestamp may lie in the past.
     log_message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms",
-        Some("9223372036854775807"), Form::Long(0, i64::MAX), Medium;
+        Some("9223372036854775807"), Form::Long(0, i64::MAX), Medium, update Dynamic;
     /// How far a producer's timestamp may lie in the future.
     log_message_timestamp_after_max_ms: i64 = "log.message.timestamp.after.max.ms",
-        Some("3600000"), Form::Long(0, i64::MAX), Medium;
+        Some("3600000"), Form::Long(0, i64::MAX), Medium, update Dynamic;
     /// Accepted so that configurations written for a cluster work. Batches are kept as they came.
-    compression_type: String = "compression.type", Some("producer"), Form::OneOf(super::topic::COMPRESSIONS), High;
+    compression_type: String =
+        "compression.type", Some("producer"), Form::OneOf(super::topic::COMPRESSIONS), High, update Dynamic;
 
     /// Memory for the keys of one compaction, in bytes.
     log_cleaner_dedupe_buffer_size: usize =
         "log.cleaner.dedupe.buffer.size", Some("134217728"), Form::Long(1 << 20, 1 << 40), Medium;
     /// How long a compacted topic still shows that a key was deleted.
     log_cleaner_delete_retention_ms: i64 =
-        "log.cleaner.delete.retention.ms", Some("86400000"), Form::Long(0, i64::MAX), Medium;
+        "log.cleaner.delete.retention.ms", Some("86400000"), Form::Long(0, i64::MAX), Medium, update Dynamic;
     /// How long a record stays uncompacted at least.
     log_cleaner_min_compaction_lag_ms: i64 =
-        "log.cleaner.min.compaction.lag.ms", Some("0"), Form::Long(0, i64::MAX), Medium;
+        "log.cleaner.min.compaction.lag.ms", Some("0"), Form::Long(0, i64::MAX), Medium, update Dynamic;
     /// How long a record stays uncompacted at most.
     log_cleaner_max_compaction_lag_ms: i64 = "log.cleaner.max.compaction.lag.ms",
-        Some("9223372036854775807"), Form::Long(1, i64::MAX), Medium;
+        Some("9223372036854775807"), Form::Long(1, i64::MAX), Medium, update Dynamic;
     /// The share of a log that is not yet compacted at which compaction starts.
     log_cleaner_min_cleanable_ratio: f64 =
-        "log.cleaner.min.cleanable.ratio", Some("0.5"), Form::Double(0.0, 1.0), Medium;
+        "log.cleaner.min.cleanable.ratio", Some("0.5"), Form::Double(0.0, 1.0), Medium, update Dynamic;
 
     /// Partitions of the topic that holds groups and their offsets. It counts when the topic is made.
     offsets_topic_num_partitions: i32 =
@@ -188,8 +207,8 @@ keys! {
 /// What a [`ServerConfig`] has beside its fields.
 #[derive(Clone, Debug)]
 struct Kept {
-    /// As set, by key. Shared with the settings of every topic.
-    texts: Arc<Texts>,
+    /// As set, by key and by whom. Shared with the settings of every topic.
+    layers: Arc<Layers>,
     recommender: recommender::Config,
 }
 
@@ -219,7 +238,7 @@ fn recommender_keys() -> impl Iterator<Item = Key> {
             documentation: row.doc,
             importance: Importance::Low,
             sensitive: false,
-            read_only: true,
+            update: Update::ReadOnly,
             synonyms: &[],
             reads: |text, name| recommender::Config::default().set(name, text).is_ok(),
         }
@@ -251,21 +270,48 @@ impl ServerConfig {
         }
         read_environment(server_keys(), &mut texts, environment)?;
         read_arguments(server_keys(), &mut texts, arguments)?;
-        let config = Self::from_texts(texts);
+        let config = Self::from_layers(Layers { fixed: texts, ..Layers::default() });
         config.check()?;
         Ok(config)
     }
 
-    fn from_texts(texts: Texts) -> Self {
+    fn from_layers(layers: Layers) -> Self {
         let mut recommender = recommender::Config::default();
         for key in recommender_keys() {
-            if let Some(text) = texts.get(key.name) {
+            if let Some(text) = layers.fixed.get(key.name) {
                 recommender.set(key.name, text).expect("checked when it was set");
             }
         }
-        let texts = Arc::new(texts);
-        let kept = Kept { texts: Arc::clone(&texts), recommender };
-        Self::from_text(|key| in_force(key, &texts), kept)
+        let layers = Arc::new(layers);
+        let kept = Kept { layers: Arc::clone(&layers), recommender };
+        Self::from_text(|key| layers.in_force(key), kept)
+    }
+
+    /// These settings with what was set while the broker runs in place of any that was set so before:
+    /// `cluster` for every broker, `broker` for this one, which wins.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a key is unknown or settled when the broker starts, or a value is not what the
+    /// key takes.
+    pub fn with_dynamic(
+        &self,
+        cluster: &BTreeMap<String, String>,
+        broker: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let layer = |pairs: &BTreeMap<String, String>| {
+            let mut texts = Texts::new();
+            for (name, text) in pairs {
+                set(server_keys(), &mut texts, name, text, Place::Broker)?;
+            }
+            match server_keys().iter().find(|key| texts.contains_key(key.name) && !key.is_dynamic()) {
+                Some(key) => Err(ConfigError::ReadOnly { key: key.name }),
+                None => Ok(texts),
+            }
+        };
+        let fixed = self.kept.layers.fixed.clone();
+        let config = Self::from_layers(Layers { broker: layer(broker)?, cluster: layer(cluster)?, fixed });
+        config.check()?;
+        Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -294,21 +340,30 @@ impl ServerConfig {
 
     /// Every setting as DescribeConfigs shows it, in the table's order.
     pub fn entries(&self) -> Vec<Entry> {
-        let texts = self.texts();
-        let shown = |key| entry(key, in_force(key, texts), contributions(key, texts).collect());
+        let layers = self.layers();
+        let shown = |key| entry(key, layers.in_force(key), layers.contributions(key).collect());
         server_keys().iter().map(shown).collect()
     }
 
-    /// What was set, by key.
-    pub(super) fn texts(&self) -> &Arc<Texts> {
-        &self.kept.texts
+    /// Those of every broker that were set while it runs, as DescribeConfigs shows them.
+    pub fn cluster_entries(&self) -> Vec<Entry> {
+        let layers = self.layers();
+        let of_cluster =
+            |key| layers.contributions(key).filter(|synonym| synonym.source == Source::DynamicCluster);
+        let set = server_keys().iter().filter_map(|key| Some((key, layers.cluster.get(key.name)?.clone())));
+        set.map(|(key, text)| entry(key, Some(text), of_cluster(key).collect())).collect()
+    }
+
+    /// What was set, by key and by whom.
+    pub(super) fn layers(&self) -> &Arc<Layers> {
+        &self.kept.layers
     }
 }
 
 /// What nobody configured.
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self::from_texts(Texts::new())
+        Self::from_layers(Layers::default())
     }
 }
 
@@ -475,6 +530,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_while_the_broker_runs_wins() {
+        let pairs = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let started = load(None, &[], &["message.max.bytes=1000"]).unwrap();
+        let cluster = pairs(&[("message.max.bytes", "2000"), ("log.retention.ms", "5")]);
+        let config = started.with_dynamic(&cluster, &pairs(&[("message.max.bytes", "3000")])).unwrap();
+        assert_eq!((config.message_max_bytes, config.log_retention_ms), (3000, Some(5)));
+        let entries = config.entries();
+        let size = entries.iter().find(|entry| entry.name == "message.max.bytes").unwrap();
+        let chain: Vec<_> = size
+            .synonyms
+            .iter()
+            .map(|synonym| (synonym.value.as_deref().unwrap(), synonym.source.code()))
+            .collect();
+        assert_eq!(chain, [("3000", 2), ("2000", 3), ("1000", 4), ("1048588", 5)]);
+        let of_cluster: Vec<_> = config
+            .cluster_entries()
+            .into_iter()
+            .map(|entry| (entry.name, entry.value.unwrap(), entry.source.code()))
+            .collect();
+        assert_eq!(
+            of_cluster,
+            [("log.retention.ms", "5".to_owned(), 3), ("message.max.bytes", "2000".to_owned(), 3)]
+        );
+        let back = config.with_dynamic(&pairs(&[]), &pairs(&[])).unwrap();
+        assert_eq!((back.message_max_bytes, back.log_retention_ms), (1000, None));
+        for (pair, expected) in [
+            (("node.id", "2"), "`node.id` can be set only before the broker starts"),
+            (
+                ("message.max.bytes", "x"),
+                "bad value `x` for `message.max.bytes` in the broker's configuration: \
+             expected a whole number, 0 or more",
+            ),
+            (
+                ("message.max.byte", "1"),
+                "unknown key `message.max.byte` in the broker's configuration; \
+             did you mean `message.max.bytes`?",
+            ),
+        ] {
+            let error = started.with_dynamic(&pairs(&[pair]), &pairs(&[])).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn a_kubernetes_service_of_our_name_does_no_harm() {
         let injected = [
             ("KINDRED_PORT", "tcp://10.0.0.1:9092"),
@@ -498,6 +602,7 @@ mod tests {
             .collect();
         assert_eq!(synonyms, [(Some("3"), 4), (Some("1"), 5)]);
         assert!(partitions.read_only && partitions.config_type.code() == 3);
+        assert!(!find("message.max.bytes").read_only);
         let unset = find("log.retention.ms");
         assert_eq!((unset.value.as_deref(), unset.source, unset.synonyms.len()), (None, Source::Default, 0));
         assert_eq!(entries.len(), server_keys().len());

@@ -26,6 +26,12 @@ pub enum Place {
     Argument,
     /// The settings of a topic.
     Topic,
+    /// The settings of a broker that may change while it runs.
+    Broker,
+    /// The settings of a group.
+    Group,
+    /// The settings of a subscription to clients' metrics.
+    ClientMetrics,
 }
 
 impl fmt::Display for Place {
@@ -35,6 +41,9 @@ impl fmt::Display for Place {
             Self::Environment(variable) => write!(f, "in the environment as {variable}"),
             Self::Argument => f.write_str("in --set"),
             Self::Topic => f.write_str("in the topic's configuration"),
+            Self::Broker => f.write_str("in the broker's configuration"),
+            Self::Group => f.write_str("in the group's configuration"),
+            Self::ClientMetrics => f.write_str("in the subscription's configuration"),
         }
     }
 }
@@ -51,7 +60,7 @@ pub(super) fn set(
         let nearest = nearest(name, table.iter().map(|key| key.name)).map(str::to_owned);
         return Err(ConfigError::Unknown { key: name.to_owned(), place, nearest });
     };
-    let text = text.trim();
+    let text = &*key.form.normalized(text.trim());
     if !key.admits(text) {
         let value = if key.sensitive { "(hidden)" } else { text }.escape_debug().to_string();
         return Err(ConfigError::BadValue { key: key.name, value, place, expected: key.form.to_string() });

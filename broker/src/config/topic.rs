@@ -1,15 +1,15 @@
 //! Settings of a topic: the table of its keys, and what is in force for one topic.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use storage::{CleanupPolicy, LogConfig, TimestampSource};
 
 use super::ConfigError;
-use super::describe::{Entry, Source, Synonym, Texts, contributions, entry, in_force};
-use super::key::{Form, Key, keys, synonym};
-use super::server::{ServerConfig, server_keys};
-use super::sources::{Place, set};
+use super::describe::{Entry, Source};
+use super::key::{ConfigType, Form, Key, keys, synonym};
+use super::own::Own;
+use super::server::ServerConfig;
+use super::sources::Place;
 use super::value::Value;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -18,9 +18,11 @@ const MINUTE_MS: i64 = 60 * 1000;
 /// Values of `compression.type`.
 pub(super) const COMPRESSIONS: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 
+const THROTTLED: Form = Form::Other(ConfigType::List, "*, or partition:broker, several with commas between");
+
 keys! {
     /// The settings in force for one topic, checked. Made by [`TopicConfig::effective`].
-    pub struct TopicConfig, table TOPIC_KEYS, read_only false, keeps kept: Kept;
+    pub struct TopicConfig, table TOPIC_KEYS, Dynamic, keeps own: Own;
 
     /// What happens to old records: `delete` by age and size, `compact` to the last of each key, or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", None, Form::SomeOf(&["compact", "delete"]), Medium,
@@ -28,19 +30,40 @@ keys! {
     /// Accepted so that tools written for a cluster work. Batches are kept as they came, whatever is asked for.
     compression_type: TopicCompression = "compression.type", None, Form::OneOf(COMPRESSIONS), Medium,
         from &[synonym("compression.type", 1)];
+    /// Accepted so that tools written for a cluster work. The broker compresses at each codec's usual level.
+    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), Form::Int(-1, 9), Medium;
+    /// Accepted so that tools written for a cluster work. The broker compresses at each codec's usual level.
+    compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Form::Int(1, 17), Medium;
+    /// Accepted so that tools written for a cluster work. The broker compresses at each codec's usual level.
+    compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Form::Int(-131_072, 22), Medium;
     /// How long a compacted topic still shows that a key was deleted.
     delete_retention_ms: i64 = "delete.retention.ms", None, Form::Long(0, i64::MAX), Medium,
         from &[synonym("log.cleaner.delete.retention.ms", 1)];
     /// How long a removed file stays on disk, as `.deleted`.
     file_delete_delay_ms: i64 = "file.delete.delay.ms", None, Form::Long(0, i64::MAX), Medium,
         from &[synonym("log.segment.delete.delay.ms", 1)];
+    /// Accepted so that tools written for a cluster work. `flush.ms` and `log.acks.all.sync` say when records
+    /// reach the disk.
+    flush_messages: i64 = "flush.messages", Some("9223372036854775807"), Form::Long(1, i64::MAX), Medium;
     /// Accepted so that tools written for a cluster work. The broker's `log.flush.interval.ms` decides for
     /// every topic how long a record may stay in memory alone.
     flush_ms: i64 = "flush.ms", None, Form::Long(1, i64::MAX), Medium,
         from &[synonym("log.flush.interval.ms", 1)];
+    /// Accepted so that tools which move replicas work. There is one replica, and nothing to hold back.
+    follower_replication_throttled_replicas: ThrottledReplicas =
+        "follower.replication.throttled.replicas", Some(""), THROTTLED, Medium;
     /// One entry of the offset index for about this many bytes of log.
     index_interval_bytes: u64 = "index.interval.bytes", None, Form::Int(0, i32::MAX), Medium,
         from &[synonym("log.index.interval.bytes", 1)];
+    /// Accepted so that tools which move replicas work. There is one replica, and nothing to hold back.
+    leader_replication_throttled_replicas: ThrottledReplicas =
+        "leader.replication.throttled.replicas", Some(""), THROTTLED, Medium;
+    /// Accepted so that tools written for a cluster work. Without remote storage everything is local, and
+    /// `retention.bytes` decides.
+    local_retention_bytes: i64 = "local.retention.bytes", Some("-2"), Form::Long(-2, i64::MAX), Medium;
+    /// Accepted so that tools written for a cluster work. Without remote storage everything is local, and
+    /// `retention.ms` decides.
+    local_retention_ms: i64 = "local.retention.ms", Some("-2"), Form::Long(-2, i64::MAX), Medium;
     /// How long a record stays uncompacted at most.
     max_compaction_lag_ms: i64 = "max.compaction.lag.ms", None, Form::Long(1, i64::MAX), Medium,
         from &[synonym("log.cleaner.max.compaction.lag.ms", 1)];
@@ -69,6 +92,16 @@ keys! {
     /// its disk.
     min_insync_replicas: i32 = "min.insync.replicas", None, Form::Int(1, i32::MAX), Medium,
         from &[synonym("min.insync.replicas", 1)];
+    /// Accepted so that tools written for a cluster work. Files grow as they are written, so that a full disk
+    /// is an error and no crash.
+    preallocate: bool = "preallocate", Some("false"), Form::Bool, Medium;
+    /// Accepted so that tools written for a cluster work. There is no remote storage to copy to.
+    remote_log_copy_disable: bool = "remote.log.copy.disable", Some("false"), Form::Bool, Medium;
+    /// Accepted so that tools written for a cluster work. There is no remote storage to delete from.
+    remote_log_delete_on_disable: bool = "remote.log.delete.on.disable", Some("false"), Form::Bool, Medium;
+    /// Whether closed segments move to remote storage. There is none, so `true` is refused.
+    remote_storage_enable: NoRemoteStorage = "remote.storage.enable", Some("false"),
+        Form::Other(ConfigType::Boolean, "false: there is no remote storage"), Medium;
     /// The size above which a partition's oldest segments go, in bytes; -1 for none.
     retention_bytes: i64 = "retention.bytes", None, Form::Long(-1, i64::MAX), Medium,
         from &[synonym("log.retention.bytes", 1)];
@@ -93,7 +126,8 @@ keys! {
         from &[synonym("log.roll.ms", 1), synonym("log.roll.hours", HOUR_MS)];
     /// Accepted so that tools written for a cluster work. The one node is always the leader.
     unclean_leader_election_enable: bool =
-        "unclean.leader.election.enable", Some("false"), Form::Bool, Low;
+        "unclean.leader.election.enable", None, Form::Bool, Low,
+        from &[synonym("unclean.leader.election.enable", 1)];
 }
 
 /// Every key of a topic.
@@ -132,6 +166,39 @@ impl Value for TopicCompression {
     }
 }
 
+/// Which replicas are held back while others are moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThrottledReplicas {
+    /// All of them.
+    All,
+    /// These, as partition and broker.
+    Some(Vec<(i32, i32)>),
+}
+
+impl Value for ThrottledReplicas {
+    fn read(text: &str, _: &str) -> Option<Self> {
+        let pair = |item: &str| {
+            let (partition, broker) = item.trim().split_once(':')?;
+            Some((partition.parse().ok()?, broker.parse().ok()?))
+        };
+        match text {
+            "" => Some(Self::Some(Vec::new())),
+            "*" => Some(Self::All),
+            items => items.split(',').map(pair).collect::<Option<_>>().map(Self::Some),
+        }
+    }
+}
+
+/// `remote.storage.enable`, whose only value here is `false`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRemoteStorage;
+
+impl Value for NoRemoteStorage {
+    fn read(text: &str, _: &str) -> Option<Self> {
+        (text == "false").then_some(Self)
+    }
+}
+
 impl Value for CleanupPolicy {
     fn read(text: &str, _: &str) -> Option<Self> {
         let has = |policy| text.split(',').any(|word| word.trim() == policy);
@@ -149,27 +216,14 @@ impl Value for TimestampSource {
     }
 }
 
-/// What a [`TopicConfig`] has beside its fields.
-#[derive(Clone, Debug)]
-struct Kept {
-    /// The topic's own settings.
-    own: Texts,
-    /// The server's, for the synonyms.
-    server: Arc<Texts>,
-}
-
 impl TopicConfig {
     /// What is in force for a topic with these settings of its own on this server.
     ///
     /// # Errors
     /// [`ConfigError`] if a key is unknown, or a value is not what the key takes.
     pub fn effective(server: &ServerConfig, own: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut texts = Texts::new();
-        for (name, text) in own {
-            set(TOPIC_KEYS, &mut texts, name, text, Place::Topic)?;
-        }
-        let kept = Kept { own: texts.clone(), server: Arc::clone(server.texts()) };
-        let config = Self::from_text(|key| text_in_force(key, &texts, server.texts()), kept);
+        let own = Own::read(TOPIC_KEYS, server, own, &Place::Topic, Source::DynamicTopic)?;
+        let config = Self::from_text(|key| own.in_force(key), own.clone());
         if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
             let message = "`min.compaction.lag.ms` is greater than `max.compaction.lag.ms`";
             return Err(ConfigError::Conflict(message.into()));
@@ -202,50 +256,8 @@ impl TopicConfig {
 
     /// Every setting as DescribeConfigs shows it, in the table's order.
     pub fn entries(&self) -> Vec<Entry> {
-        let Kept { own, server } = &self.kept;
-        let shown = |key| entry(key, text_in_force(key, own, server), topic_contributions(key, own, server));
-        TOPIC_KEYS.iter().map(shown).collect()
+        self.own.entries()
     }
-}
-
-/// The text in force: the topic's own, else that of the first server synonym that has one, else the default.
-fn text_in_force(key: &Key, own: &Texts, server: &Texts) -> Option<String> {
-    let from_server = || {
-        key.synonyms.iter().find_map(|synonym| {
-            let text = in_force(server_key(synonym.name), server)?;
-            Some(if synonym.factor == 1 { text } else { multiplied(&text, synonym.factor) })
-        })
-    };
-    own.get(key.name).cloned().or_else(from_server).or_else(|| key.default.map(str::to_owned))
-}
-
-fn server_key(name: &str) -> &'static Key {
-    let found = server_keys().iter().find(|key| key.name == name);
-    found.unwrap_or_else(|| unreachable!("{name} is in the server's table, as a test checks"))
-}
-
-/// A number in a larger unit, in milliseconds; -1 stays -1, since it means "no limit".
-fn multiplied(text: &str, factor: i64) -> String {
-    match text.parse::<i64>() {
-        Ok(number @ 0..) => number.saturating_mul(factor).to_string(),
-        _ => text.to_owned(),
-    }
-}
-
-/// Every value that has a say in a topic's setting: its own, then the server's in the order they are asked.
-fn topic_contributions(key: &'static Key, own: &Texts, server: &Texts) -> Vec<Synonym> {
-    let set = own.get(key.name).map(|value| Synonym {
-        name: key.name,
-        value: Some(value.clone()),
-        source: Source::DynamicTopic,
-    });
-    let behind = key.synonyms.iter().flat_map(|synonym| contributions(server_key(synonym.name), server));
-    let default = key.default.map(|value| Synonym {
-        name: key.name,
-        value: Some(value.to_owned()),
-        source: Source::Default,
-    });
-    set.into_iter().chain(behind).chain(default).collect()
 }
 
 #[cfg(test)]
@@ -263,8 +275,9 @@ mod tests {
 
     #[test]
     fn every_row_has_a_value_from_somewhere() {
+        let bare = TopicConfig::effective(&ServerConfig::default(), &own(&[])).unwrap();
         for key in TOPIC_KEYS {
-            let text = text_in_force(key, &Texts::new(), &Texts::new());
+            let text = bare.own.in_force(key);
             assert!(text.as_deref().is_some_and(|text| key.admits(text)), "{} = {text:?}", key.name);
             assert_eq!(key.default.is_none(), !key.synonyms.is_empty(), "{}: one of the two", key.name);
         }

@@ -1,4 +1,4 @@
-//! DescribeConfigs (32): every setting of a topic or of the broker, and where its value came from.
+//! DescribeConfigs (32): every setting of a topic, a broker, a group, and where its value came from.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -12,12 +12,12 @@ use protocol::messages::describe_configs::{
 
 use super::Cx;
 use super::handler::{Call, Handler, Reply};
-use crate::config::{Entry, Source};
+use crate::catalog::{ApiError, ConfigResource, ResourceKind};
+use crate::config::{ConfigType, Entry, Source};
+use crate::log_levels;
 
-/// `ConfigResource.Type.TOPIC`.
-const TOPIC: i8 = 2;
-/// `ConfigResource.Type.BROKER`; an empty name stands for the cluster-wide defaults.
-const BROKER: i8 = 4;
+/// `ConfigResource.Type.BROKER_LOGGER`: the levels of the log, which are no settings but are told alike.
+pub(super) const BROKER_LOGGER: i8 = 8;
 
 /// Versions 0-4: 1 adds sources and synonyms (KIP-226); 3 types and documentation (KIP-569); 4 is
 /// flexible.
@@ -56,7 +56,7 @@ impl Handler for DescribeConfigs {
 fn describe<'a>(cx: &Cx, wanted: Wanted, asked: DescribeConfigsResource<'a>) -> DescribeConfigsResult<'a> {
     let (code, message, entries) = match entries(cx, asked.resource_type, &asked.resource_name) {
         Ok(entries) => (ErrorCode::None, None, entries),
-        Err((code, message)) => (code, Some(Cow::Owned(message)), Vec::new()),
+        Err(error) => (error.code, Some(Cow::Owned(error.message)), Vec::new()),
     };
     let keys = asked.configuration_keys;
     // Null asks for all keys; some old clients send an empty list and mean the same.
@@ -72,24 +72,33 @@ fn describe<'a>(cx: &Cx, wanted: Wanted, asked: DescribeConfigsResource<'a>) -> 
     }
 }
 
-fn entries(cx: &Cx, kind: i8, name: &str) -> Result<Vec<Entry>, (ErrorCode, String)> {
-    match kind {
-        TOPIC => match cx.catalog.topic(name) {
-            Some(topic) => Ok(topic.config().entries()),
-            None => Err((
-                ErrorCode::UnknownTopicOrPartition,
-                format!("This server does not host the topic '{name}'."),
-            )),
-        },
-        BROKER if name.is_empty() => Ok(Vec::new()),
-        BROKER if name == cx.node.id.to_string() => Ok(cx.config.entries()),
-        BROKER => {
-            let message =
-                format!("Unexpected broker id, expected {} or empty string, but received {name}", cx.node.id);
-            Err((ErrorCode::InvalidRequest, message))
-        }
-        _ => Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {kind}"))),
+fn entries(cx: &Cx, kind: i8, name: &str) -> Result<Vec<Entry>, ApiError> {
+    if kind == BROKER_LOGGER {
+        return levels(cx, name);
     }
+    let kind = ResourceKind::from_code(kind).ok_or_else(|| {
+        ApiError::new(ErrorCode::InvalidRequest, format!("Unsupported resource type: {kind}"))
+    })?;
+    cx.catalog.config_entries(&ConfigResource::new(kind, name))
+}
+
+/// The levels of this broker's log.
+fn levels(cx: &Cx, name: &str) -> Result<Vec<Entry>, ApiError> {
+    if name.is_empty() {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "Broker id must not be empty"));
+    }
+    cx.catalog.check_broker_name(name)?;
+    let entry = |(logger, level): (&'static str, &'static str)| Entry {
+        name: logger,
+        value: Some(level.to_owned()),
+        source: Source::BrokerLogger,
+        read_only: false,
+        is_sensitive: false,
+        synonyms: Vec::new(),
+        config_type: ConfigType::String,
+        documentation: "The level from which on this part of the broker writes to the log.",
+    };
+    Ok(log_levels::levels().into_iter().map(entry).collect())
 }
 
 fn shown<'a>(wanted: Wanted, entry: Entry) -> DescribeConfigsResourceResult<'a> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use storage::Env;
 
 use super::ConnectionInfo;
-use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
+use crate::catalog::{ApiError, Catalog, CatalogError, ConfigChange, NewTopic, Topic};
 use crate::config::ServerConfig;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::transaction::ProducerIds;
@@ -62,6 +62,15 @@ impl Cx {
     pub(crate) async fn widen_topic(&self, topic: &Arc<Topic>, count: i32) -> Result<(), CatalogError> {
         let topic = Arc::clone(topic);
         self.change(move |catalog| catalog.widen(&topic, count)).await
+    }
+
+    /// Changes settings, off the runtime's workers; one answer per change, in their order.
+    pub(crate) async fn alter_configs(
+        &self,
+        changes: Vec<ConfigChange>,
+        validate_only: bool,
+    ) -> Result<Vec<Result<(), ApiError>>, CatalogError> {
+        self.change(move |catalog| catalog.alter_configs(&changes, validate_only)).await
     }
 
     async fn change<T, F>(&self, change: F) -> Result<T, CatalogError>

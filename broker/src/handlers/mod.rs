@@ -3,6 +3,7 @@
 //! To add an API: a type in its family's file that implements [`handler::Handler`], and a row in [`ROWS`]. A
 //! row out of key order or listed twice, or a version that the codec lacks, does not compile.
 
+mod alter_configs;
 mod api_versions;
 mod cluster;
 mod configs;
@@ -36,29 +37,31 @@ pub(crate) use handler::{CallError, ConnectionInfo, Outcome, Pending};
 
 /// Every API this broker serves, in key order.
 pub(crate) const ROWS: &[Row] = &[
-    row::<produce::Produce>(),                    // 0
-    row::<fetch::Fetch>(),                        // 1
-    row::<list_offsets::ListOffsets>(),           // 2
-    row::<metadata::Metadata>(),                  // 3
-    row::<offsets::OffsetCommit>(),               // 8
-    row::<offsets::OffsetFetch>(),                // 9
-    row::<groups::FindCoordinator>(),             // 10
-    row::<groups::JoinGroup>(),                   // 11
-    row::<groups::Heartbeat>(),                   // 12
-    row::<groups::LeaveGroup>(),                  // 13
-    row::<groups::SyncGroup>(),                   // 14
-    row::<groups::DescribeGroups>(),              // 15
-    row::<groups::ListGroups>(),                  // 16
-    row::<api_versions::ApiVersions>(),           // 18
-    row::<topics::CreateTopics>(),                // 19
-    row::<topics::DeleteTopics>(),                // 20
-    row::<records::DeleteRecords>(),              // 21
-    row::<producer_ids::InitProducerId>(),        // 22
-    row::<leader_epochs::OffsetForLeaderEpoch>(), // 23
-    row::<configs::DescribeConfigs>(),            // 32
-    row::<topics::CreatePartitions>(),            // 37
-    row::<groups::DeleteGroups>(),                // 42
-    row::<cluster::DescribeCluster>(),            // 60
+    row::<produce::Produce>(),                       // 0
+    row::<fetch::Fetch>(),                           // 1
+    row::<list_offsets::ListOffsets>(),              // 2
+    row::<metadata::Metadata>(),                     // 3
+    row::<offsets::OffsetCommit>(),                  // 8
+    row::<offsets::OffsetFetch>(),                   // 9
+    row::<groups::FindCoordinator>(),                // 10
+    row::<groups::JoinGroup>(),                      // 11
+    row::<groups::Heartbeat>(),                      // 12
+    row::<groups::LeaveGroup>(),                     // 13
+    row::<groups::SyncGroup>(),                      // 14
+    row::<groups::DescribeGroups>(),                 // 15
+    row::<groups::ListGroups>(),                     // 16
+    row::<api_versions::ApiVersions>(),              // 18
+    row::<topics::CreateTopics>(),                   // 19
+    row::<topics::DeleteTopics>(),                   // 20
+    row::<records::DeleteRecords>(),                 // 21
+    row::<producer_ids::InitProducerId>(),           // 22
+    row::<leader_epochs::OffsetForLeaderEpoch>(),    // 23
+    row::<configs::DescribeConfigs>(),               // 32
+    row::<alter_configs::AlterConfigs>(),            // 33
+    row::<topics::CreatePartitions>(),               // 37
+    row::<groups::DeleteGroups>(),                   // 42
+    row::<alter_configs::IncrementalAlterConfigs>(), // 44
+    row::<cluster::DescribeCluster>(),               // 60
 ];
 
 const _: () = handler::check_rows(ROWS);

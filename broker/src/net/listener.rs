@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Limits};
@@ -38,7 +38,7 @@ impl Bound {
 
     /// Accepts and serves until the broker stops.
     pub(crate) fn serve(self, cx: &Arc<Cx>) {
-        let seats = Arc::new(Semaphore::new(cx.config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let seats = Arc::new(AtomicUsize::new(0));
         for socket in self.sockets {
             cx.tasks.spawn("accept", accept(socket, Arc::clone(cx), Arc::clone(&seats)));
         }
@@ -82,7 +82,25 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Bound, BindError> {
     }
 }
 
-async fn accept(socket: TcpListener, cx: Arc<Cx>, seats: Arc<Semaphore>) {
+/// A connection's place among the `max.connections`, given back when dropped.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    /// A place, unless `most` are taken.
+    fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let counted = |now: usize| (now < most).then_some(now + 1);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn accept(socket: TcpListener, cx: Arc<Cx>, seats: Arc<AtomicUsize>) {
     let stop = cx.tasks.stopping().clone();
     loop {
         let accepted = tokio::select! {
@@ -90,9 +108,9 @@ async fn accept(socket: TcpListener, cx: Arc<Cx>, seats: Arc<Semaphore>) {
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => match Arc::clone(&seats).try_acquire_owned() {
-                Ok(seat) => serve_one(stream, peer, &cx, seat),
-                Err(_) => warn!(%peer, "connection refused: max.connections reached"),
+            Ok((stream, peer)) => match Seat::take(&seats, cx.catalog.config().max_connections) {
+                Some(seat) => serve_one(stream, peer, &cx, seat),
+                None => warn!(%peer, "connection refused: max.connections reached"),
             },
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -102,7 +120,7 @@ async fn accept(socket: TcpListener, cx: Arc<Cx>, seats: Arc<Semaphore>) {
     }
 }
 
-fn serve_one(stream: TcpStream, peer: SocketAddr, cx: &Arc<Cx>, seat: OwnedSemaphorePermit) {
+fn serve_one(stream: TcpStream, peer: SocketAddr, cx: &Arc<Cx>, seat: Seat) {
     let Ok(local) = stream.local_addr() else { return };
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%peer, %error, "TCP_NODELAY not set");
