@@ -2,16 +2,31 @@
 //! byte, and records go in and out through every version of Produce and Fetch.
 
 use protocol::messages::Request;
+use protocol::messages::alter_client_quotas::AlterClientQuotasRequest;
 use protocol::messages::alter_configs::AlterConfigsRequest;
+use protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
+use protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
+use protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::create_acls::CreateAclsRequest;
+use protocol::messages::create_delegation_token::CreateDelegationTokenRequest;
 use protocol::messages::create_partitions::CreatePartitionsRequest;
 use protocol::messages::create_topics::CreateTopicsRequest;
+use protocol::messages::delete_acls::DeleteAclsRequest;
 use protocol::messages::delete_groups::DeleteGroupsRequest;
 use protocol::messages::delete_records::DeleteRecordsRequest;
 use protocol::messages::delete_topics::DeleteTopicsRequest;
+use protocol::messages::describe_acls::DescribeAclsRequest;
+use protocol::messages::describe_client_quotas::DescribeClientQuotasRequest;
 use protocol::messages::describe_cluster::DescribeClusterRequest;
 use protocol::messages::describe_configs::DescribeConfigsRequest;
+use protocol::messages::describe_delegation_token::DescribeDelegationTokenRequest;
 use protocol::messages::describe_groups::DescribeGroupsRequest;
+use protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use protocol::messages::describe_quorum::DescribeQuorumRequest;
+use protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
+use protocol::messages::elect_leaders::ElectLeadersRequest;
+use protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
 use protocol::messages::fetch::FetchRequest;
 use protocol::messages::find_coordinator::FindCoordinatorRequest;
 use protocol::messages::heartbeat::HeartbeatRequest;
@@ -19,13 +34,16 @@ use protocol::messages::incremental_alter_configs::IncrementalAlterConfigsReques
 use protocol::messages::init_producer_id::InitProducerIdRequest;
 use protocol::messages::join_group::JoinGroupRequest;
 use protocol::messages::leave_group::LeaveGroupRequest;
+use protocol::messages::list_config_resources::ListConfigResourcesRequest;
 use protocol::messages::list_groups::ListGroupsRequest;
 use protocol::messages::list_offsets::ListOffsetsRequest;
+use protocol::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
 use protocol::messages::metadata::MetadataRequest;
 use protocol::messages::offset_commit::OffsetCommitRequest;
 use protocol::messages::offset_fetch::OffsetFetchRequest;
 use protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use protocol::messages::produce::ProduceRequest;
+use protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 use protocol::messages::sync_group::SyncGroupRequest;
 
 use crate::support::Broker;
@@ -57,12 +75,30 @@ fn ask(key: i16) -> Option<Ask> {
         21 => empty::<DeleteRecordsRequest<'_>>,
         22 => empty::<InitProducerIdRequest<'_>>,
         23 => empty::<OffsetForLeaderEpochRequest<'_>>,
+        29 => empty::<DescribeAclsRequest<'_>>,
+        30 => empty::<CreateAclsRequest<'_>>,
+        31 => empty::<DeleteAclsRequest<'_>>,
         32 => empty::<DescribeConfigsRequest<'_>>,
         33 => empty::<AlterConfigsRequest<'_>>,
+        34 => empty::<AlterReplicaLogDirsRequest<'_>>,
+        35 => empty::<DescribeLogDirsRequest<'_>>,
         37 => empty::<CreatePartitionsRequest<'_>>,
+        38 => empty::<CreateDelegationTokenRequest<'_>>,
+        39 => empty::<RenewDelegationTokenRequest<'_>>,
+        40 => empty::<ExpireDelegationTokenRequest<'_>>,
+        41 => empty::<DescribeDelegationTokenRequest<'_>>,
         42 => empty::<DeleteGroupsRequest<'_>>,
+        43 => empty::<ElectLeadersRequest<'_>>,
         44 => empty::<IncrementalAlterConfigsRequest<'_>>,
+        45 => empty::<AlterPartitionReassignmentsRequest<'_>>,
+        46 => empty::<ListPartitionReassignmentsRequest<'_>>,
+        48 => empty::<DescribeClientQuotasRequest<'_>>,
+        49 => empty::<AlterClientQuotasRequest<'_>>,
+        50 => empty::<DescribeUserScramCredentialsRequest<'_>>,
+        51 => empty::<AlterUserScramCredentialsRequest<'_>>,
+        55 => empty::<DescribeQuorumRequest<'_>>,
         60 => empty::<DescribeClusterRequest>,
+        74 => empty::<ListConfigResourcesRequest>,
         _ => return None,
     })
 }
@@ -116,12 +152,30 @@ fn the_ranges_are_those_of_the_table() {
         (21, 0, 2),
         (22, 0, 6),
         (23, 0, 4),
+        (29, 0, 3),
+        (30, 0, 3),
+        (31, 0, 3),
         (32, 0, 4),
         (33, 0, 2),
+        (34, 0, 2),
+        (35, 0, 5),
         (37, 0, 3),
+        (38, 0, 3),
+        (39, 0, 2),
+        (40, 0, 2),
+        (41, 0, 3),
         (42, 0, 3),
+        (43, 0, 2),
         (44, 0, 1),
+        (45, 0, 1),
+        (46, 0, 0),
+        (48, 0, 1),
+        (49, 0, 1),
+        (50, 0, 0),
+        (51, 0, 0),
+        (55, 0, 2),
         (60, 0, 2),
+        (74, 0, 1),
     ];
     let advertised = Broker::start().connect().api_versions();
     for promised in PROMISED {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use protocol::error_code::ErrorCode;
-use protocol::types::{Epoch, PartitionIndex, ProducerId, TopicId};
+use protocol::types::{Epoch, Offset, PartitionIndex, ProducerId, TopicId};
 use storage::{Env, PartitionLog, Store, StoreError};
 use tracing::{info, warn};
 
@@ -44,7 +44,7 @@ use journal::Journal;
 pub(crate) use records::Record;
 
 /// The topic of the catalogue's own records; not a topic that clients see.
-const METADATA_TOPIC: &str = "__cluster_metadata";
+pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Topics that only the broker writes.
 const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 /// Longest legal topic name: a directory name has room for `-<partition>` and a suffix beside it.
@@ -131,8 +131,6 @@ pub(crate) enum CatalogError {
     Internal(String),
     #[error("{0}")]
     Partitions(String),
-    #[error("The assignment for '{0}' must put each new partition on the one broker.")]
-    Assignment(String),
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{0}")]
@@ -173,7 +171,6 @@ impl CatalogError {
             Self::Name(_) => ErrorCode::InvalidTopicException,
             Self::Internal(_) => ErrorCode::InvalidRequest,
             Self::Partitions(_) => ErrorCode::InvalidPartitions,
-            Self::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
             Self::Config(_) => ErrorCode::InvalidConfig,
             Self::Store(_) | Self::Journal(_) => ErrorCode::KafkaStorageError,
             Self::TooMany(_) => ErrorCode::PolicyViolation,
@@ -245,6 +242,7 @@ impl Catalog {
             store,
             fixed,
         };
+        catalog.say_what_is_not_enforced();
         for (id, name, partitions) in recorded {
             let config = catalog.topic_config(&name);
             catalog.insert(catalog.build(&name, id, partitions, config, &[])?);
@@ -298,9 +296,30 @@ impl Catalog {
         Ok(())
     }
 
+    /// The data directory.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The metadata log's epoch, and its end.
+    pub(crate) fn metadata_marks(&self) -> (Epoch, Offset) {
+        let log = self.store.log(METADATA_TOPIC, PartitionIndex(0));
+        let epoch = log.as_ref().and_then(|log| log.latest_epoch()).map_or(Epoch(0), |latest| latest.epoch);
+        (epoch, log.map_or(Offset(0), |log| log.marks().end()))
+    }
+
     /// A fresh id for something recorded.
     pub(crate) fn random_id(&self) -> TopicId {
         self.store.random_id()
+    }
+
+    /// Nobody shall believe to be protected by what is only written down.
+    fn say_what_is_not_enforced(&self) {
+        let image = self.image.read();
+        let (acls, quotas, scram_users) = (image.acls().len(), image.quotas().len(), image.scram().len());
+        if acls + quotas + scram_users > 0 {
+            warn!(acls, quotas, scram_users, "kept, and not enforced");
+        }
     }
 
     /// The topic of this name.

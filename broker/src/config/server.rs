@@ -64,6 +64,10 @@ keys! {
     /// Accepted so that configurations written for a cluster work. There is one replica, and `acks=all`
     /// waits for its disk.
     min_insync_replicas: i32 = "min.insync.replicas", Some("1"), Form::Int(1, i32::MAX), Low, update Dynamic;
+    /// Whether access control entries can be kept. They are shown to whoever asks, and **nothing is enforced**:
+    /// every client may do everything. `false` answers that security is disabled, as Apache Kafka does without
+    /// an authorizer.
+    acls_storage_enable: bool = "acls.storage.enable", Some("true"), Form::Bool, Low;
     /// Accepted so that configurations written for a cluster work. The one node is always the leader.
     unclean_leader_election_enable: bool =
         "unclean.leader.election.enable", Some("false"), Form::Bool, Low, update Dynamic;

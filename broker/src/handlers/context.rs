@@ -5,7 +5,7 @@ use std::sync::Arc;
 use storage::Env;
 
 use super::ConnectionInfo;
-use crate::catalog::{ApiError, Catalog, CatalogError, ConfigChange, NewTopic, Topic};
+use crate::catalog::{ApiError, Catalog, CatalogError, ConfigChange, Image, NewTopic, Record, Topic};
 use crate::config::ServerConfig;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::transaction::ProducerIds;
@@ -71,6 +71,14 @@ impl Cx {
         validate_only: bool,
     ) -> Result<Vec<Result<(), ApiError>>, CatalogError> {
         self.change(move |catalog| catalog.alter_configs(&changes, validate_only)).await
+    }
+
+    /// Changes what the metadata log says, off the runtime's workers: see [`Catalog::change`].
+    pub(crate) async fn change_records<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&Image) -> (Vec<Record>, T) + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        self.change(move |catalog| catalog.change(decide)).await
     }
 
     async fn change<T, F>(&self, change: F) -> Result<T, CatalogError>

@@ -75,8 +75,12 @@ async fn remember(cx: &Arc<Cx>, topics: &mut [DeleteRecordsTopicResult<'_>]) {
     }
 }
 
-/// As in Apache Kafka, only topics whose policy deletes: compaction alone promises to keep each key.
+/// As in Apache Kafka, only topics of clients, and only those whose policy deletes: compaction alone promises to
+/// keep each key.
 async fn delete(cx: &Cx, topic: &Topic, index: PartitionIndex, before: i64) -> Result<Offset, ErrorCode> {
+    if topic.is_internal() {
+        return Err(ErrorCode::InvalidTopicException);
+    }
     if !topic.config().log_config().cleanup_policy.delete {
         return Err(ErrorCode::PolicyViolation);
     }

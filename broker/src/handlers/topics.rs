@@ -2,7 +2,7 @@
 //! CreatePartitions (37).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use protocol::types::TopicId;
 
 use super::Cx;
 use super::handler::{Call, Handler, Reply};
-use crate::catalog::{CatalogError, NewTopic, Topic};
+use super::reassignments::check_replicas;
+use crate::catalog::{ApiError, CatalogError, NewTopic, Topic};
 use crate::config;
 
 /// Versions 0-7: 1 adds `validate_only` and messages; 4 lets -1 ask for the broker's defaults;
@@ -59,7 +60,7 @@ async fn create<'a>(
     asked: CreatableTopic<'a>,
     validate_only: bool,
 ) -> CreatableTopicResult<'a> {
-    let new = match new_topic(&asked) {
+    let new = match new_topic(&asked, cx.node.id) {
         Ok(new) => new,
         Err((code, message)) => return not_created(asked.name, code, message),
     };
@@ -76,7 +77,7 @@ async fn create<'a>(
 }
 
 /// The request's topic in our terms: one node can hold one replica of each partition.
-fn new_topic(asked: &CreatableTopic<'_>) -> Result<NewTopic, (ErrorCode, String)> {
+fn new_topic(asked: &CreatableTopic<'_>, node: i32) -> Result<NewTopic, (ErrorCode, String)> {
     let mut configs = BTreeMap::new();
     for entry in &asked.configs {
         let value = entry.value.as_ref().ok_or_else(|| {
@@ -85,12 +86,19 @@ fn new_topic(asked: &CreatableTopic<'_>) -> Result<NewTopic, (ErrorCode, String)
         configs.insert(entry.name.to_string(), value.to_string());
     }
     let partitions = if asked.assignments.is_empty() {
-        if !matches!(asked.replication_factor, -1 | 1) {
-            let message = format!(
-                "Unable to replicate the partition {} time(s): only 1 broker is registered.",
-                asked.replication_factor
-            );
-            return Err((ErrorCode::InvalidReplicationFactor, message));
+        match asked.replication_factor {
+            -1 | 1 => {}
+            0 | ..-1 => {
+                let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+                return Err((ErrorCode::InvalidReplicationFactor, message.into()));
+            }
+            many => {
+                let message = format!(
+                    "Unable to replicate the partition {many} time(s): The target replication factor of {many} \
+                     cannot be reached because only 1 broker(s) are registered."
+                );
+                return Err((ErrorCode::InvalidReplicationFactor, message));
+            }
         }
         match asked.num_partitions {
             -1 => None,
@@ -101,29 +109,35 @@ fn new_topic(asked: &CreatableTopic<'_>) -> Result<NewTopic, (ErrorCode, String)
             }
         }
     } else {
-        Some(assigned_partitions(asked)?)
+        Some(assigned_partitions(asked, node)?)
     };
     Ok(NewTopic { name: asked.name.to_string(), partitions, configs })
 }
 
-/// A manual assignment is accepted if it numbers its partitions from 0 and puts each on one node.
-fn assigned_partitions(asked: &CreatableTopic<'_>) -> Result<i32, (ErrorCode, String)> {
-    if asked.num_partitions != -1 || asked.replication_factor != -1 {
-        let message =
-            "Both a manual partition assignment and a partition count or replication factor were given.";
-        return Err((ErrorCode::InvalidRequest, message.into()));
+/// A manual assignment is accepted if it numbers its partitions from 0 and puts each on the one node.
+fn assigned_partitions(asked: &CreatableTopic<'_>, node: i32) -> Result<i32, (ErrorCode, String)> {
+    for (given, what) in [
+        (asked.replication_factor != -1, "replication factor"),
+        (asked.num_partitions != -1, "numPartitions"),
+    ] {
+        if given {
+            let message =
+                format!("A manual partition assignment was specified, but {what} was not set to -1.");
+            return Err((ErrorCode::InvalidRequest, message));
+        }
     }
-    let mut indexes: Vec<i32> =
-        asked.assignments.iter().map(|assignment| assignment.partition_index).collect();
-    indexes.sort_unstable();
-    let dense = indexes.iter().enumerate().all(|(at, index)| i32::try_from(at) == Ok(*index));
-    let single = asked.assignments.iter().all(|assignment| assignment.broker_ids.len() == 1);
-    match (dense && single, i32::try_from(indexes.len())) {
+    let invalid = |message: String| Err((ErrorCode::InvalidReplicaAssignment, message));
+    let mut indexes = BTreeSet::new();
+    for assignment in &asked.assignments {
+        let index = assignment.partition_index;
+        if !indexes.insert(index) {
+            return invalid(format!("Found multiple manual partition assignments for partition {index}"));
+        }
+        check_replicas(&assignment.broker_ids, node).map_err(|error| (error.code, error.message))?;
+    }
+    match (indexes.iter().zip(0..).all(|(index, at)| *index == at), i32::try_from(indexes.len())) {
         (true, Ok(count)) => Ok(count),
-        _ => Err((
-            ErrorCode::InvalidReplicaAssignment,
-            "Partitions must be numbered from 0 and each assigned to the one broker.".into(),
-        )),
+        _ => invalid("partitions should be a consecutive 0-based integer sequence".into()),
     }
 }
 
@@ -178,9 +192,23 @@ impl Handler for DeleteTopics {
     ) -> Reply<DeleteTopicsResponse<'a>> {
         let by_name = request.topic_names.into_iter().map(|name| (Some(name), TopicId::ZERO));
         let by_either = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id));
-        let mut responses = Vec::new();
-        for (name, id) in by_name.chain(by_either) {
-            responses.push(delete(cx, name, id).await);
+        let asked: Vec<_> = by_name.chain(by_either).collect();
+        let mut counts: HashMap<(Option<String>, TopicId), usize> = HashMap::new();
+        for (name, id) in &asked {
+            *counts.entry((name.as_deref().map(str::to_owned), *id)).or_default() += 1;
+        }
+        let mut responses = Vec::with_capacity(asked.len());
+        for (name, id) in asked {
+            let count = counts.get(&(name.as_deref().map(str::to_owned), id)).copied().unwrap_or_default();
+            responses.push(match wrongly_named(name.as_deref(), id, count) {
+                Some(message) => DeletableTopicResult {
+                    name,
+                    topic_id: id,
+                    error_code: ErrorCode::InvalidRequest.code(),
+                    error_message: Some(Cow::Borrowed(message)),
+                },
+                None => delete(cx, call.version, name, id).await,
+            });
         }
         if call.version < 6 {
             for response in &mut responses {
@@ -191,7 +219,23 @@ impl Handler for DeleteTopics {
     }
 }
 
-async fn delete<'a>(cx: &Arc<Cx>, name: Option<Cow<'a, str>>, id: TopicId) -> DeletableTopicResult<'a> {
+/// What is wrong with how a topic to be deleted is named, `count` times in its request.
+fn wrongly_named(name: Option<&str>, id: TopicId, count: usize) -> Option<&'static str> {
+    match (name, id) {
+        (Some(_), id) if id != TopicId::ZERO => Some("You may not specify both topic name and topic id."),
+        (None, TopicId::ZERO) => Some("Neither topic name nor id were specified."),
+        (Some(_), _) if count > 1 => Some("Duplicate topic name."),
+        (None, _) if count > 1 => Some("Duplicate topic id."),
+        _ => None,
+    }
+}
+
+async fn delete<'a>(
+    cx: &Arc<Cx>,
+    version: i16,
+    name: Option<Cow<'a, str>>,
+    id: TopicId,
+) -> DeletableTopicResult<'a> {
     let failed = |name, topic_id, code: ErrorCode, message: Option<String>| DeletableTopicResult {
         name,
         topic_id,
@@ -207,7 +251,9 @@ async fn delete<'a>(cx: &Arc<Cx>, name: Option<Cow<'a, str>>, id: TopicId) -> De
         Err(code) => return failed(name, id, code, None),
     };
     if !cx.config.delete_topic_enable {
-        return failed(name, id, ErrorCode::TopicDeletionDisabled, None);
+        // The older versions do not know the code that says so.
+        let code = if version < 3 { ErrorCode::InvalidRequest } else { ErrorCode::TopicDeletionDisabled };
+        return failed(name, id, code, None);
     }
     let told = Some(Cow::Owned(topic.name.to_string()));
     match cx.delete_topic(&topic).await {
@@ -228,12 +274,19 @@ impl Handler for CreatePartitions {
         _: &'a Call,
         request: CreatePartitionsRequest<'a>,
     ) -> Reply<CreatePartitionsResponse<'a>> {
+        let mut named: HashMap<String, usize> = HashMap::new();
+        for topic in &request.topics {
+            *named.entry(topic.name.to_string()).or_default() += 1;
+        }
         let mut results = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
-            let widened = widen(cx, &topic, request.validate_only).await;
+            let widened = match named.get(topic.name.as_ref()) {
+                Some(2..) => Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name.")),
+                _ => widen(cx, &topic, request.validate_only).await,
+            };
             let (code, message) = match widened {
                 Ok(()) => (ErrorCode::None, None),
-                Err(error) => (error.code(), Some(Cow::Owned(error.to_string()))),
+                Err(error) => (error.code, Some(Cow::Owned(error.message))),
             };
             results.push(CreatePartitionsTopicResult {
                 name: topic.name,
@@ -245,24 +298,91 @@ impl Handler for CreatePartitions {
     }
 }
 
-async fn widen(
-    cx: &Arc<Cx>,
-    asked: &CreatePartitionsTopic<'_>,
-    validate_only: bool,
-) -> Result<(), CatalogError> {
+async fn widen(cx: &Arc<Cx>, asked: &CreatePartitionsTopic<'_>, validate_only: bool) -> Result<(), ApiError> {
     let topic: Arc<Topic> =
         cx.catalog.topic(&asked.name).ok_or_else(|| CatalogError::Unknown(asked.name.to_string()))?;
+    cx.catalog.check_widening(&topic, asked.count)?;
     let added = i64::from(asked.count) - topic.partitions().len() as i64;
     if let Some(assignments) = &asked.assignments {
-        let fits =
-            assignments.len() as i64 == added && assignments.iter().all(|one| one.broker_ids.len() == 1);
-        if !fits {
-            return Err(CatalogError::Assignment(asked.name.to_string()));
+        if assignments.len() as i64 != added {
+            let message = format!(
+                "Attempted to add {added} additional partition(s), but only {} assignment(s) were specified.",
+                assignments.len()
+            );
+            return Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
         }
+        assignments.iter().try_for_each(|assignment| check_replicas(&assignment.broker_ids, cx.node.id))?;
     }
-    cx.catalog.check_widening(&topic, asked.count)?;
     match validate_only {
         true => Ok(()),
-        false => cx.widen_topic(&topic, asked.count).await,
+        false => Ok(cx.widen_topic(&topic, asked.count).await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::messages::create_topics::{CreatableReplicaAssignment, CreatableTopicConfig};
+
+    use super::*;
+
+    fn topic() -> CreatableTopic<'static> {
+        CreatableTopic {
+            name: "orders".into(),
+            num_partitions: -1,
+            replication_factor: -1,
+            ..CreatableTopic::default()
+        }
+    }
+
+    fn assigned(partitions: &[(i32, &[i32])]) -> CreatableTopic<'static> {
+        let assignment = |(index, brokers): &(i32, &[i32])| CreatableReplicaAssignment {
+            partition_index: *index,
+            broker_ids: brokers.to_vec(),
+        };
+        CreatableTopic { assignments: partitions.iter().map(assignment).collect(), ..topic() }
+    }
+
+    #[test]
+    fn topics_are_checked_as_kafka_does() {
+        use ErrorCode::{
+            InvalidConfig, InvalidPartitions, InvalidReplicaAssignment, InvalidReplicationFactor,
+            InvalidRequest,
+        };
+        let null = CreatableTopicConfig { name: "retention.ms".into(), value: None };
+        for (asked, expected) in [
+            (topic(), Ok(None)),
+            (CreatableTopic { num_partitions: 3, replication_factor: 1, ..topic() }, Ok(Some(3))),
+            (assigned(&[(1, &[1]), (0, &[1])]), Ok(Some(2))),
+            (CreatableTopic { num_partitions: 0, ..topic() }, Err(InvalidPartitions)),
+            (CreatableTopic { num_partitions: -2, ..topic() }, Err(InvalidPartitions)),
+            (CreatableTopic { replication_factor: 0, ..topic() }, Err(InvalidReplicationFactor)),
+            (CreatableTopic { replication_factor: 2, ..topic() }, Err(InvalidReplicationFactor)),
+            (CreatableTopic { replication_factor: 1, ..assigned(&[(0, &[1])]) }, Err(InvalidRequest)),
+            (CreatableTopic { num_partitions: 1, ..assigned(&[(0, &[1])]) }, Err(InvalidRequest)),
+            (assigned(&[(0, &[1]), (0, &[1])]), Err(InvalidReplicaAssignment)),
+            (assigned(&[(0, &[1]), (2, &[1])]), Err(InvalidReplicaAssignment)),
+            (assigned(&[(0, &[2])]), Err(InvalidReplicaAssignment)),
+            (assigned(&[(0, &[])]), Err(InvalidReplicaAssignment)),
+            (assigned(&[(0, &[1, 1])]), Err(InvalidReplicaAssignment)),
+            (CreatableTopic { configs: vec![null], ..topic() }, Err(InvalidConfig)),
+        ] {
+            let told = new_topic(&asked, 1).map(|new| new.partitions).map_err(|(code, _)| code);
+            assert_eq!(told, expected, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_to_delete_is_named_once_in_one_way() {
+        let id = TopicId([1; 16]);
+        for (name, id, count, wrong) in [
+            (Some("a"), TopicId::ZERO, 1, false),
+            (None, id, 1, false),
+            (Some("a"), id, 1, true),
+            (None, TopicId::ZERO, 1, true),
+            (Some("a"), TopicId::ZERO, 2, true),
+            (None, id, 2, true),
+        ] {
+            assert_eq!(wrongly_named(name, id, count).is_some(), wrong, "{name:?} {id} {count}");
+        }
     }
 }
