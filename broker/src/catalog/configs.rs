@@ -281,3 +281,177 @@ fn difference(resource: &ConfigResource, now: &Pairs, next: &Pairs) -> Vec<Recor
     let set = next.iter().filter(|(key, value)| now.get(*key) != Some(*value));
     gone.chain(set.map(|(key, value)| record(key, Some(value)))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewTopic;
+    use super::super::testing::Directory;
+    use super::*;
+    use crate::config::Operation;
+
+    fn set(resource: &ConfigResource, key: &str, value: &str) -> ConfigChange {
+        let alteration = Alteration { name: key.into(), operation: Operation::Set, value: value.into() };
+        ConfigChange { resource: resource.clone(), what: Change::Alter(vec![alteration]) }
+    }
+
+    fn delete(resource: &ConfigResource, key: &str) -> ConfigChange {
+        let alteration = Alteration { name: key.into(), operation: Operation::Delete, value: String::new() };
+        ConfigChange { resource: resource.clone(), what: Change::Alter(vec![alteration]) }
+    }
+
+    fn named(kind: ResourceKind, name: &str) -> ConfigResource {
+        ConfigResource::new(kind, name)
+    }
+
+    #[test]
+    fn settings_are_in_force_at_once_and_after_a_restart() {
+        let directory = Directory::new();
+        let orders = named(ResourceKind::Topic, "orders");
+        let check = |catalog: &Catalog| {
+            let topic = catalog.topic("orders").unwrap();
+            assert_eq!((topic.config().retention_ms, topic.config().max_message_bytes), (7, 900));
+            let log = topic.partitions()[0].log().config();
+            assert_eq!((log.retention_ms, log.max_message_bytes), (7, 900));
+            assert_eq!(catalog.config().message_max_bytes, 900);
+            assert_eq!(catalog.group_settings("g").consumer_session_timeout_ms, 50_000);
+            assert_eq!(catalog.group_settings("other").consumer_session_timeout_ms, 45_000);
+        };
+        directory.with_catalog(|catalog| {
+            catalog.create(NewTopic::with_defaults("orders")).unwrap();
+            let changes = [
+                set(&orders, "retention.ms", "7"),
+                set(&named(ResourceKind::Broker, ""), "message.max.bytes", "800"),
+                set(&named(ResourceKind::Broker, "1"), "message.max.bytes", "900"),
+                set(&named(ResourceKind::Group, "g"), "consumer.session.timeout.ms", "50000"),
+            ];
+            let answers = catalog.alter_configs(&changes, false).unwrap();
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            check(catalog);
+        });
+        directory.with_catalog(|catalog| {
+            check(catalog);
+            let changes = [
+                delete(&orders, "retention.ms"),
+                delete(&named(ResourceKind::Broker, "1"), "message.max.bytes"),
+            ];
+            catalog.alter_configs(&changes, false).unwrap();
+            let topic = catalog.topic("orders").unwrap();
+            assert_eq!(topic.config().max_message_bytes, 800);
+            assert_eq!(topic.config().retention_ms, 7 * 24 * 3600 * 1000);
+        });
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_and_the_rest_is_changed() {
+        use ErrorCode::{InvalidConfig, InvalidRequest, InvalidTopicException, UnknownTopicOrPartition};
+        let directory = Directory::new();
+        let orders = named(ResourceKind::Topic, "orders");
+        directory.with_catalog(|catalog| {
+            catalog.create(NewTopic::with_defaults("orders")).unwrap();
+            for (change, code) in [
+                (set(&orders, "retention.mss", "1"), InvalidConfig),
+                (set(&orders, "retention.ms", "soon"), InvalidConfig),
+                (set(&orders, "remote.storage.enable", "true"), InvalidConfig),
+                (set(&named(ResourceKind::Topic, "nowhere"), "retention.ms", "1"), UnknownTopicOrPartition),
+                (set(&named(ResourceKind::Topic, "a b"), "retention.ms", "1"), InvalidTopicException),
+                (set(&named(ResourceKind::Topic, ""), "retention.ms", "1"), InvalidRequest),
+                (set(&named(ResourceKind::Group, ""), "consumer.session.timeout.ms", "1"), InvalidRequest),
+                (set(&named(ResourceKind::Broker, "2"), "message.max.bytes", "1"), InvalidRequest),
+                (set(&named(ResourceKind::Broker, "x"), "message.max.bytes", "1"), InvalidRequest),
+                (set(&named(ResourceKind::Broker, "1"), "node.id", "2"), InvalidRequest),
+                (set(&named(ResourceKind::Broker, "1"), "message.max.bytes", "x"), InvalidRequest),
+                (set(&named(ResourceKind::ClientMetrics, "m"), "interval.ms", "1"), InvalidConfig),
+            ] {
+                let good = set(&orders, "segment.ms", "99");
+                let answers = catalog.alter_configs(&[change.clone(), good], false).unwrap();
+                assert_eq!(answers[0].as_ref().unwrap_err().code, code, "{change:?}");
+                assert_eq!(answers[1], Ok(()));
+            }
+            assert_eq!(catalog.topic("orders").unwrap().config().segment_ms, 99);
+        });
+    }
+
+    #[test]
+    fn validate_only_changes_nothing() {
+        let directory = Directory::new();
+        let orders = named(ResourceKind::Topic, "orders");
+        directory.with_catalog(|catalog| {
+            catalog.create(NewTopic::with_defaults("orders")).unwrap();
+            let end = catalog.metadata_marks().1;
+            assert_eq!(catalog.alter_configs(&[set(&orders, "segment.ms", "99")], true).unwrap(), [Ok(())]);
+            assert_eq!(catalog.metadata_marks().1, end);
+            assert_ne!(catalog.topic("orders").unwrap().config().segment_ms, 99);
+        });
+    }
+
+    #[test]
+    fn replacing_takes_away_what_is_not_named() {
+        let directory = Directory::new();
+        let orders = named(ResourceKind::Topic, "orders");
+        directory.with_catalog(|catalog| {
+            catalog.create(NewTopic::with_defaults("orders")).unwrap();
+            catalog.alter_configs(&[set(&orders, "segment.ms", "99")], false).unwrap();
+            let what = Change::Replace(Pairs::from([("retention.ms".into(), "5".into())]));
+            let change = ConfigChange { resource: orders.clone(), what };
+            assert_eq!(catalog.alter_configs(&[change], false).unwrap(), [Ok(())]);
+            let own = catalog.with_image(|image| image.config(&orders).clone());
+            assert_eq!(own, Pairs::from([("retention.ms".to_owned(), "5".to_owned())]));
+        });
+    }
+
+    #[test]
+    fn a_long_log_is_rewritten_and_says_the_same() {
+        let directory = Directory::new();
+        let orders = named(ResourceKind::Topic, "orders");
+        let start = |catalog: &Catalog| {
+            let log = catalog.store().log(super::super::METADATA_TOPIC, protocol::types::PartitionIndex(0));
+            log.unwrap().marks().start()
+        };
+        directory.with_catalog(|catalog| {
+            catalog.create(NewTopic { partitions: Some(3), ..NewTopic::with_defaults("orders") }).unwrap();
+            catalog.alter_configs(&[set(&orders, "segment.ms", "99")], false).unwrap();
+            let records: Vec<Record> = (0..10_500)
+                .map(|n| Record::Config {
+                    resource: named(ResourceKind::Group, "g"),
+                    key: "consumer.session.timeout.ms".into(),
+                    value: Some((50_000 + n).to_string()),
+                })
+                .collect();
+            for _ in 0..2 {
+                catalog.change(|_| (records.clone(), ())).unwrap();
+            }
+            assert!(start(catalog).0 > 20_000, "the log begins at what was written anew");
+            catalog.alter_configs(&[set(&orders, "retention.ms", "7")], false).unwrap();
+        });
+        directory.with_catalog(|catalog| {
+            let topic = catalog.topic("orders").unwrap();
+            assert_eq!(topic.partitions().len(), 3);
+            assert_eq!((topic.config().segment_ms, topic.config().retention_ms), (99, 7));
+            assert_eq!(catalog.group_settings("g").consumer_session_timeout_ms, 60_499);
+        });
+    }
+
+    #[test]
+    fn a_rewrite_that_was_cut_off_counts_for_nothing() {
+        let directory = Directory::new();
+        let group = |timeout: &str| Record::Config {
+            resource: named(ResourceKind::Group, "g"),
+            key: "consumer.session.timeout.ms".into(),
+            value: Some(timeout.into()),
+        };
+        directory.with_catalog(|catalog| {
+            catalog.change(|_| (vec![group("50000")], ())).unwrap();
+            catalog.change(|_| (vec![Record::BeginTransaction, group("60000")], ())).unwrap();
+        });
+        let timeout = |catalog: &Catalog| catalog.group_settings("g").consumer_session_timeout_ms;
+        directory.with_catalog(|catalog| {
+            assert_eq!(timeout(catalog), 50_000);
+            let other = named(ResourceKind::Group, "other");
+            catalog.alter_configs(&[set(&other, "consumer.session.timeout.ms", "70000")], false).unwrap();
+        });
+        directory.with_catalog(|catalog| {
+            assert_eq!(timeout(catalog), 50_000);
+            assert_eq!(catalog.group_settings("other").consumer_session_timeout_ms, 70_000);
+        });
+    }
+}

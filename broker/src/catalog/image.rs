@@ -149,11 +149,6 @@ impl Image {
         &self.quotas
     }
 
-    /// The levels of the features that were set.
-    pub(crate) fn features(&self) -> &BTreeMap<String, i16> {
-        &self.features
-    }
-
     /// The records that make this image.
     pub(super) fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
@@ -250,6 +245,6 @@ mod tests {
         records.iter().cloned().for_each(|record| again.replay(record));
         assert_eq!(again.records(), records);
         assert!(!image.acls().is_empty() && !image.scram().is_empty() && !image.quotas().is_empty());
-        assert!(!image.features().is_empty() && image.next_producer_id == ProducerId(2000));
+        assert!(!image.features.is_empty() && image.next_producer_id == ProducerId(2000));
     }
 }

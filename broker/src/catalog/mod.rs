@@ -21,6 +21,8 @@ mod configs;
 mod image;
 mod journal;
 mod records;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

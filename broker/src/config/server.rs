@@ -145,7 +145,7 @@ keys! {
     /// How far a producer's timestamp may lie in the future.
     log_message_timestamp_after_max_ms: i64 = "log.message.timestamp.after.max.ms",
         Some("3600000"), Form::Long(0, i64::MAX), Medium, update Dynamic;
-    /// Accepted so that configurations written for a cluster work. Batches are kept as they came.
+    /// How batches that clients send are stored: `producer` as they come, anything else in that codec.
     compression_type: String =
         "compression.type", Some("producer"), Form::OneOf(super::topic::COMPRESSIONS), High, update Dynamic;
 

@@ -27,7 +27,8 @@ keys! {
     /// What happens to old records: `delete` by age and size, `compact` to the last of each key, or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", None, Form::SomeOf(&["compact", "delete"]), Medium,
         from &[synonym("log.cleanup.policy", 1)];
-    /// Accepted so that tools written for a cluster work. Batches are kept as they came, whatever is asked for.
+    /// How batches that clients send are stored: `producer` as they come, anything else in that codec, for which
+    /// a batch in another one is unpacked and packed anew.
     compression_type: TopicCompression = "compression.type", None, Form::OneOf(COMPRESSIONS), Medium,
         from &[synonym("compression.type", 1)];
     /// Accepted so that tools written for a cluster work. The broker compresses at each codec's usual level.

@@ -25,6 +25,7 @@ mod producer_ids;
 mod quorum;
 mod quotas;
 mod reassignments;
+mod recompress;
 mod records;
 mod refusal;
 mod scram;

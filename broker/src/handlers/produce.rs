@@ -16,7 +16,7 @@ use protocol::types::{Offset, PartitionIndex, TopicId};
 use storage::{AppendOptions, Appended};
 
 use super::handler::{Call, Handler, Reply};
-use super::{Cx, refusal};
+use super::{Cx, recompress, refusal};
 use crate::catalog::Topic;
 use crate::partitions::{NotDurable, Partition};
 
@@ -162,6 +162,8 @@ fn append_partition(
             data
         }
     };
+    let recompressed = recompress::as_configured(batches, topic.config())?;
+    let batches = recompressed.as_deref().unwrap_or(batches);
     let appended =
         partition.append(batches, &AppendOptions::client(cx.env.clock.now())).map_err(refusal::of_append)?;
     cx.metrics.produced.record(batches.len());

@@ -22,6 +22,7 @@
 
 mod builder;
 mod patch;
+mod recompress;
 mod record;
 
 pub use builder::BatchBuilder;
