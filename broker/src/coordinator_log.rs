@@ -1,4 +1,4 @@
-//! `__consumer_offsets` for the group coordinator: a compacted topic like any other.
+//! `__consumer_offsets` and `__transaction_state` for their coordinators: compacted topics like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,44 +13,56 @@ use crate::config::ServerConfig;
 use crate::coordinator::{BoxFuture, CoordinatorLog, CoordinatorLogError};
 use crate::partitions::{Partition, Syncer};
 
-/// The topic, by Kafka's name.
+/// The group coordinator's topic, by Kafka's name.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// The transaction coordinator's topic, by Kafka's name.
+pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 /// Read at once at start-up.
 const READ_BYTES: usize = 4 << 20;
 /// How long an answer may wait for its sync before the client is told to try again.
 const SYNC_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The coordinator's topic. It is made at the first write, so that a broker nobody uses for groups
-/// has no such directory.
-pub(crate) struct OffsetsTopic {
+/// A coordinator's topic. It is made at the first write, so that a broker nobody uses for groups or transactions has
+/// no such directory. With `log.acks.all.sync` what was answered survives power loss, as a record acknowledged with
+/// acks=all does.
+pub(crate) struct InternalTopic {
+    name: &'static str,
+    /// If it has to be made.
+    partitions: i32,
+    segment_bytes: i32,
     catalog: Arc<Catalog>,
     syncer: Syncer,
     env: Env,
     config: Arc<ServerConfig>,
 }
 
-impl OffsetsTopic {
-    /// The topic, by the `offsets.topic.…` settings if it has to be made. With `log.acks.all.sync` an
-    /// answered commit survives power loss, as a record acknowledged with acks=all does.
-    pub(crate) fn new(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
-        Self { catalog, syncer, env, config }
+impl InternalTopic {
+    /// `__consumer_offsets`, by the `offsets.topic.…` settings if it has to be made.
+    pub(crate) fn offsets(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
+        let (partitions, segment_bytes) = (config.offsets_topic_num_partitions, config.offsets_topic_segment_bytes);
+        Self { name: OFFSETS_TOPIC, partitions, segment_bytes, catalog, syncer, env, config }
+    }
+
+    /// `__transaction_state`, by the `transaction.state.log.…` settings if it has to be made.
+    pub(crate) fn transactions(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
+        let partitions = config.transaction_state_log_num_partitions;
+        let segment_bytes = config.transaction_state_log_segment_bytes;
+        Self { name: TRANSACTIONS_TOPIC, partitions, segment_bytes, catalog, syncer, env, config }
     }
 
     /// How many partitions it has, or will have.
     pub(crate) fn partition_count(&self) -> i32 {
-        let existing = self.catalog.topic(OFFSETS_TOPIC);
-        let configured = self.config.offsets_topic_num_partitions;
-        existing.map_or(configured, |topic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))
+        let existing = self.catalog.topic(self.name);
+        existing.map_or(self.partitions, |topic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))
     }
 
     fn topic(&self) -> Result<Arc<Topic>, CoordinatorLogError> {
-        if let Some(topic) = self.catalog.topic(OFFSETS_TOPIC) {
+        if let Some(topic) = self.catalog.topic(self.name) {
             return Ok(topic);
         }
-        let mut new = NewTopic::compacted(OFFSETS_TOPIC, self.config.offsets_topic_num_partitions);
-        let segment_bytes = self.config.offsets_topic_segment_bytes.to_string();
-        new.configs.insert("segment.bytes".to_owned(), segment_bytes);
-        let made = self.catalog.create(new).or_else(|error| self.catalog.topic(OFFSETS_TOPIC).ok_or(error));
+        let mut new = NewTopic::compacted(self.name, self.partitions);
+        new.configs.insert("segment.bytes".to_owned(), self.segment_bytes.to_string());
+        let made = self.catalog.create(new).or_else(|error| self.catalog.topic(self.name).ok_or(error));
         made.map_err(unavailable)
     }
 
@@ -67,7 +79,7 @@ fn unavailable(error: impl std::fmt::Display) -> CoordinatorLogError {
     CoordinatorLogError::Unavailable(error.to_string())
 }
 
-impl CoordinatorLog for OffsetsTopic {
+impl CoordinatorLog for InternalTopic {
     fn append(&self, partition: PartitionIndex, batch: Bytes) -> Result<Offset, CoordinatorLogError> {
         let partition = self.partition(partition)?;
         let appended = partition.append(&batch, &AppendOptions::internal(self.env.clock.now()));
@@ -98,7 +110,7 @@ impl CoordinatorLog for OffsetsTopic {
         partition: PartitionIndex,
         visit: &mut dyn FnMut(Batch<'_>),
     ) -> Result<Offset, CoordinatorLogError> {
-        let Some(topic) = self.catalog.topic(OFFSETS_TOPIC) else { return Ok(Offset(0)) };
+        let Some(topic) = self.catalog.topic(self.name) else { return Ok(Offset(0)) };
         let Some(partition) = topic.partition(partition) else { return Ok(Offset(0)) };
         let marks = partition.log().marks();
         let mut next = marks.start();

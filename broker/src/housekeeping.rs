@@ -18,6 +18,20 @@ pub(crate) fn start(cx: &Arc<Cx>, store: &Arc<Store>) {
     let stop = cx.tasks.stopping().clone();
     cx.tasks.spawn("group-timers", async move { timers.run_timers(stop.cancelled()).await });
 
+    let transactions = Arc::clone(&cx.transactions);
+    // What a crash left decided and not told is told at once.
+    cx.tasks.spawn("transactions-left", async move { transactions.sweep().await });
+    let transactions = Arc::clone(&cx.transactions);
+    every(cx, "transactions", cx.config.transaction_abort_interval, move || {
+        let transactions = Arc::clone(&transactions);
+        async move { transactions.sweep().await }
+    });
+    let transactions = Arc::clone(&cx.transactions);
+    every(cx, "transactional-ids", cx.config.transaction_expiry_interval, move || {
+        transactions.expire();
+        async {}
+    });
+
     let flusher = Arc::clone(cx);
     let stop = cx.tasks.stopping().clone();
     cx.tasks.spawn("flush", async move {

@@ -15,6 +15,7 @@ pub mod config;
 pub mod coordinator;
 mod coordinator_log;
 mod event_log;
+mod features;
 mod feed;
 mod handlers;
 mod housekeeping;
@@ -26,6 +27,7 @@ mod partitions;
 mod producer_id_store;
 mod server;
 mod tasks;
+mod transaction_partitions;
 
 pub use admin::HttpBindError;
 pub use net::BindError;

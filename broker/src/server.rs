@@ -11,9 +11,11 @@ use crate::admin::{self, HttpBindError, HttpServer, Recommendations};
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Listener, ServerConfig};
 use crate::coordinator::group::GroupConfig;
-use crate::coordinator::transaction::{ProducerIdError, ProducerIds};
+use crate::coordinator::transaction::{
+    ProducerIdError, ProducerIds, TransactionConfig, TransactionCoordinator,
+};
 use crate::coordinator::{CoordinatorEnv, CoordinatorLogError, GroupCoordinator};
-use crate::coordinator_log::OffsetsTopic;
+use crate::coordinator_log::InternalTopic;
 use crate::event_log::BrokerLog;
 use crate::feed::{self, Feed};
 use crate::handlers::{Cx, Node};
@@ -23,6 +25,7 @@ use crate::net::{self, BindError, Bound};
 use crate::partitions::Syncer;
 use crate::producer_id_store::MetadataProducerIds;
 use crate::tasks::Tasks;
+use crate::transaction_partitions::LocalPartitions;
 
 /// How long a stop waits for connections and tasks before it closes the store regardless.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +42,9 @@ pub enum StartError {
     /// The groups' topic cannot be read.
     #[error("consumer groups: {0}")]
     Groups(#[from] CoordinatorLogError),
+    /// The transactions' topic cannot be read.
+    #[error("transactions: {0}")]
+    Transactions(CoordinatorLogError),
     /// The producer ids given out cannot be known.
     #[error("producer ids: {0}")]
     ProducerIds(#[from] ProducerIdError),
@@ -143,6 +149,7 @@ impl Handle {
         if let Some(feed) = &self.feed {
             feed.stop().await;
         }
+        self.cx.transactions.shut_down();
         self.cx.groups.shut_down();
         self.cx.tasks.stopping().cancel();
         self.cx.syncer.close();
@@ -193,7 +200,7 @@ fn open(config: Arc<ServerConfig>, env: Env, tasks: Tasks) -> Result<(Arc<Cx>, A
     let store = Arc::new(store);
     let catalog = Arc::new(Catalog::open(Arc::clone(&store), &env, Arc::clone(&config))?);
     let syncer = Syncer::start(&tasks).map_err(StartError::Threads)?;
-    let offsets = OffsetsTopic::new(Arc::clone(&catalog), syncer.clone(), env.clone(), Arc::clone(&config));
+    let offsets = InternalTopic::offsets(Arc::clone(&catalog), syncer.clone(), env.clone(), Arc::clone(&config));
     let partitions = offsets.partition_count();
     let groups =
         GroupCoordinator::new(group_config(&config), partitions, Arc::new(offsets), coordinator_env(&env));
@@ -203,10 +210,55 @@ fn open(config: Arc<ServerConfig>, env: Env, tasks: Tasks) -> Result<(Arc<Cx>, A
     }
     let ids = MetadataProducerIds::new(Arc::clone(&catalog), tasks.clone());
     let producer_ids = Arc::new(ProducerIds::open(Box::new(ids))?);
+    let transactions = transactions(&catalog, &groups, &producer_ids, &syncer, &env, &config);
+    transactions.recover().map_err(StartError::Transactions)?;
     let node = Node { id: store.node_id(), cluster_id: store.cluster_id().to_owned() };
     let metrics = Arc::new(Metrics::default());
-    let cx = Arc::new(Cx { config, node, env, catalog, groups, producer_ids, syncer, metrics, tasks });
+    let cx = Arc::new(Cx {
+        config,
+        node,
+        env,
+        catalog,
+        groups,
+        producer_ids,
+        transactions,
+        syncer,
+        metrics,
+        tasks,
+    });
     Ok((cx, store))
+}
+
+fn transactions(
+    catalog: &Arc<Catalog>,
+    groups: &Arc<GroupCoordinator>,
+    ids: &Arc<ProducerIds>,
+    syncer: &Syncer,
+    env: &Env,
+    config: &Arc<ServerConfig>,
+) -> Arc<TransactionCoordinator> {
+    let log =
+        InternalTopic::transactions(Arc::clone(catalog), syncer.clone(), env.clone(), Arc::clone(config));
+    let partitions = LocalPartitions {
+        catalog: Arc::clone(catalog),
+        groups: Arc::clone(groups),
+        syncer: syncer.clone(),
+        env: env.clone(),
+        config: Arc::clone(config),
+    };
+    let settings = TransactionConfig {
+        timeout_max_ms: config.transaction_max_timeout_ms,
+        id_expiration_ms: config.transactional_id_expiration_ms,
+    };
+    let (slots, clock) = (log.partition_count(), Arc::clone(&env.clock));
+    Arc::new(TransactionCoordinator::new(
+        settings,
+        slots,
+        Arc::new(log),
+        Arc::new(partitions),
+        Arc::clone(ids),
+        Box::new(move || clock.now()),
+    ))
 }
 
 fn store_config(config: &ServerConfig) -> StoreConfig {

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, warn};
@@ -30,6 +31,19 @@ impl Tasks {
     {
         let span = tracing::debug_span!("task", name);
         drop(self.tracker.spawn(future.instrument(span)));
+    }
+
+    /// Runs `future` as the task `name` and waits for its result. It runs to its end even if the one who waits goes
+    /// away; a broker that stops answers COORDINATOR_NOT_AVAILABLE.
+    pub(crate) async fn finish<T, F>(&self, name: &'static str, future: F) -> Result<T, ErrorCode>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ErrorCode>> + Send + 'static,
+    {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        // Nobody there any more: the client has gone.
+        self.spawn(name, async move { _ = sender.send(future.await) });
+        receiver.await.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
     }
 
     /// Runs `work`, which blocks on the disk, on a thread of its own that ends when `work` returns.

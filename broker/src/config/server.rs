@@ -196,6 +196,30 @@ keys! {
     /// Members that a group may have.
     group_max_size: usize = "group.max.size", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
 
+    /// Partitions of the topic that holds transactional ids. It counts when the topic is made.
+    transaction_state_log_num_partitions: i32 =
+        "transaction.state.log.num.partitions", Some("1"), Form::Int(1, i32::MAX), High;
+    /// Replicas of that topic. There is one node, so there is one.
+    transaction_state_log_replication_factor: i32 =
+        "transaction.state.log.replication.factor", Some("1"), Form::Int(1, 1), High;
+    /// Accepted so that configurations written for a cluster work. There is one replica.
+    transaction_state_log_min_isr: i32 =
+        "transaction.state.log.min.isr", Some("1"), Form::Int(1, i32::MAX), High;
+    /// The segment size of that topic, in bytes: small, so that compaction keeps start-up short.
+    transaction_state_log_segment_bytes: i32 =
+        "transaction.state.log.segment.bytes", Some("104857600"), Form::Int(14, i32::MAX), High;
+    /// The longest that a producer may let its transactions stay open.
+    transaction_max_timeout_ms: i32 =
+        "transaction.max.timeout.ms", Some("900000"), Form::Int(1, i32::MAX), High;
+    /// How long a transactional id that nobody uses is remembered.
+    transactional_id_expiration_ms: i64 =
+        "transactional.id.expiration.ms", Some("604800000"), Form::Int(1, i32::MAX), High;
+    /// How often transactions are looked at that have been open for too long.
+    transaction_abort_interval: Duration =
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", Some("10000"), Form::Int(1, i32::MAX), Low;
+    /// How often transactional ids are looked at that nobody uses.
+    transaction_expiry_interval: Duration =
+        "transaction.remove.expired.transaction.cleanup.interval.ms", Some("3600000"), Form::Int(1, i32::MAX), Low;
     /// How long a silent idempotent producer is remembered.
     producer_id_expiration_ms: i64 =
         "producer.id.expiration.ms", Some("86400000"), Form::Int(1, i32::MAX), Low;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::records::batch::{Batch, BatchBuilder, BatchError};
 use protocol::records::control::{Marker, Outcome};
-use protocol::types::TimestampMs;
+use protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use tracing::warn;
 
 use super::group::GroupShard;
@@ -21,14 +21,33 @@ pub(super) type Encoded = (Bytes, Vec<GroupRecord>);
 
 /// Makes batches of records, in their order.
 pub(super) fn encode(records: Vec<GroupRecord>, now: TimestampMs) -> Result<Vec<Encoded>, RecordError> {
+    encode_with(BatchBuilder::new, records, now)
+}
+
+/// The same for records that count once the producer's transaction commits.
+pub(super) fn encode_in_transaction(
+    producer: (ProducerId, ProducerEpoch),
+    records: Vec<GroupRecord>,
+    now: TimestampMs,
+) -> Result<Vec<Encoded>, RecordError> {
+    let (id, epoch) = producer;
+    // Apache Kafka's coordinator gives its batches sequence 0, too: nobody counts them.
+    encode_with(|| BatchBuilder::new().producer(id, epoch, Sequence(0)).transactional(), records, now)
+}
+
+fn encode_with(
+    new_batch: impl Fn() -> BatchBuilder,
+    records: Vec<GroupRecord>,
+    now: TimestampMs,
+) -> Result<Vec<Encoded>, RecordError> {
     let mut batches = Vec::new();
-    let mut builder = BatchBuilder::new();
+    let mut builder = new_batch();
     let mut together = Vec::new();
     for record in records {
         let (key, value) = record.encode()?;
         let size_bytes = key.len() + value.as_ref().map_or(0, Vec::len);
         if !together.is_empty() && builder.size_bytes() + size_bytes > BATCH_BYTES {
-            let full = std::mem::take(&mut builder).build();
+            let full = std::mem::replace(&mut builder, new_batch()).build();
             batches.push((full.into(), std::mem::take(&mut together)));
         }
         builder.append(now, Some(&key), value.as_deref(), &[]);
@@ -95,7 +114,7 @@ impl<'a> Replayer<'a> {
 #[cfg(test)]
 mod tests {
     use protocol::records::Compression;
-    use protocol::types::{Epoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
+    use protocol::types::{Epoch, Offset, PartitionIndex};
 
     use super::*;
     use crate::coordinator::group::records::{CommittedOffset, GroupMetadata, MemberMetadata, OffsetKey};

@@ -24,14 +24,15 @@ use bytes::Bytes;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use protocol::ErrorCode;
 use protocol::records::batch::Batch;
-use protocol::types::{Offset, PartitionIndex, TimestampMs};
+use protocol::records::control::Outcome;
+use protocol::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::BoxFuture;
-use super::batches::{Replayer, encode};
-use super::group::records::GroupRecord;
+use super::batches::{Encoded, Replayer, encode, encode_in_transaction};
+use super::group::records::{GroupRecord, RecordError};
 use super::group::requests::{
     CommitRequest, CommitResponse, DeleteOffsetsRequest, DeleteOffsetsResponse, DescribedGroup,
     FetchOffsetsRequest, FetchOffsetsResponse, HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest,
@@ -74,7 +75,7 @@ pub enum CoordinatorLogError {
 
 impl CoordinatorLogError {
     /// What members and committers are told: trying again may help, unless the batch is too large.
-    fn code(&self) -> ErrorCode {
+    pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::TooLarge => ErrorCode::UnknownServerError,
             Self::Unavailable(_) => ErrorCode::CoordinatorNotAvailable,
@@ -353,7 +354,18 @@ impl GroupCoordinator {
         records: Vec<GroupRecord>,
         now: Now,
     ) -> Result<(), CoordinatorLogError> {
-        let batches = encode(records, now.wall).map_err(|error| {
+        self.append_batches(slot, live, None, encode(records, now.wall))
+    }
+
+    /// Appends batches and replays their records, of a transaction of `producer` or of none.
+    fn append_batches(
+        &self,
+        slot: &Slot,
+        live: &mut Live,
+        producer: Option<ProducerId>,
+        batches: Result<Vec<Encoded>, RecordError>,
+    ) -> Result<(), CoordinatorLogError> {
+        let batches = batches.map_err(|error| {
             error!(%error, "could not encode a group's records");
             CoordinatorLogError::TooLarge
         })?;
@@ -363,7 +375,7 @@ impl GroupCoordinator {
             let end = appended.inspect_err(|error| debug!(%error, "could not append to the group log"))?;
             let first = Offset(end.0 - count);
             for (i, record) in records.into_iter().enumerate() {
-                live.shard.replay(first + i as i64, None, record);
+                live.shard.replay(first + i as i64, producer, record);
             }
             live.end = end;
         }
@@ -486,6 +498,47 @@ impl GroupCoordinator {
         committed.await.unwrap_or_else(|error| request.refused(error))
     }
 
+    /// TxnOffsetCommit: appends offsets that count once the producer's transaction commits. Does not wait for the disk:
+    /// it is called while the transaction cannot end, and the commit of a transaction waits for all of it.
+    pub fn commit_in_transaction(
+        &self,
+        request: &CommitRequest,
+        producer: (ProducerId, ProducerEpoch),
+    ) -> CommitResponse {
+        let slot = self.slot(&request.group_id);
+        let mut live = match slot.enter() {
+            Ok(live) => live,
+            Err(error) => return request.refused(error),
+        };
+        let now = self.now();
+        let (response, step) = live.shard.commit(request, now);
+        let batches = encode_in_transaction(producer, step.records, now.wall);
+        match self.append_batches(slot, &mut live, Some(producer.0), batches) {
+            Ok(()) => response,
+            Err(error) => request.refused(error.code()),
+        }
+    }
+
+    /// A transaction's marker in a partition of this coordinator's topic: its offsets count, or never did.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn end_transaction(
+        &self,
+        partition: PartitionIndex,
+        producer: ProducerId,
+        outcome: Outcome,
+        marker: Bytes,
+    ) -> Result<(), CoordinatorLogError> {
+        let slot = usize::try_from(partition.0).ok().and_then(|index| self.slots.get(index));
+        let Some(slot) = slot else { return Ok(()) };
+        let entered = slot.enter();
+        let mut live = entered.map_err(|error| CoordinatorLogError::Unavailable(error.name().to_owned()))?;
+        live.end = self.log.append(partition, marker)?;
+        live.shard.replay_end_transaction(producer, outcome == Outcome::Commit);
+        Ok(())
+    }
+
     /// OffsetFetch, for one group.
     pub async fn fetch_offsets(&self, request: FetchOffsetsRequest) -> FetchOffsetsResponse {
         let fetched = self.tell(&request.group_id, |shard, _| (shard.fetch(&request), Step::default()));
@@ -528,7 +581,7 @@ impl GroupCoordinator {
 }
 
 /// Java's `String.hashCode`, by which Kafka spreads groups over partitions.
-fn java_hash(text: &str) -> i32 {
+pub(super) fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 

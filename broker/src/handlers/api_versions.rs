@@ -9,6 +9,7 @@ use protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersio
 
 use super::handler::{Call, Handler, Reply};
 use super::{Cx, ROWS};
+use crate::features;
 
 /// First version whose client names its software (KIP-511).
 const SOFTWARE_SINCE: i16 = 3;
@@ -38,7 +39,13 @@ impl Handler for ApiVersions {
         if call.version >= TARGET_SINCE && !is_meant(cx, &request) {
             return Reply::Answer(failed(ErrorCode::RebootstrapRequired));
         }
-        Reply::Answer(ApiVersionsResponse { api_keys: served(), ..ApiVersionsResponse::default() })
+        Reply::Answer(ApiVersionsResponse {
+            api_keys: served(),
+            supported_features: features::supported(call.version),
+            finalized_features_epoch: 0,
+            finalized_features: features::finalized(),
+            ..ApiVersionsResponse::default()
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::ConnectionInfo;
 use crate::catalog::{ApiError, Catalog, CatalogError, ConfigChange, Image, NewTopic, Record, Topic};
 use crate::config::ServerConfig;
 use crate::coordinator::GroupCoordinator;
-use crate::coordinator::transaction::ProducerIds;
+use crate::coordinator::transaction::{ProducerIds, TransactionCoordinator};
 use crate::metrics::Metrics;
 use crate::partitions::Syncer;
 use crate::tasks::Tasks;
@@ -28,6 +28,7 @@ pub(crate) struct Cx {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) producer_ids: Arc<ProducerIds>,
+    pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) syncer: Syncer,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,

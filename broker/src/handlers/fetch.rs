@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::error_code::ErrorCode;
 use protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData, Records,
+    AbortedTransaction as WireAborted, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData, Records,
 };
 use protocol::records::convert::{ConvertError, Magic, down_convert};
 use protocol::types::{Epoch, Offset, PartitionIndex};
-use storage::{Marks, ReadError};
+use storage::{AbortedTransaction, Marks, ReadError};
 use tokio::time::Instant;
 
 use super::handler::{Call, Handler, Reply};
@@ -107,6 +107,8 @@ struct Found {
     error: ErrorCode,
     marks: Option<Marks>,
     records: Option<Bytes>,
+    /// Aborted transactions among the records, for a reader of committed ones.
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl ParsedFetch {
@@ -175,7 +177,7 @@ impl Wanted {
         };
         let limit = self.bytes_max.min(room);
         if limit == 0 && !must_progress {
-            return Found { error: ErrorCode::None, marks: Some(partition.log().marks()), records: None };
+            return Found::nothing(partition.log().marks());
         }
         let marks = partition.log().marks();
         let read = partition.log().read(self.from, limit, must_progress, fetch.isolation.end(marks));
@@ -186,8 +188,13 @@ impl Wanted {
             }
             Err(_) => return Found::error(ErrorCode::KafkaStorageError, Some(marks)),
         };
+        let aborted = match fetch.isolation {
+            Isolation::ReadUncommitted => Ok(Vec::new()),
+            Isolation::ReadCommitted => partition.log().aborted_transactions(self.from, records.next_offset),
+        };
+        let Ok(aborted) = aborted else { return Found::error(ErrorCode::KafkaStorageError, Some(marks)) };
         match for_version(records.records, fetch.version, self.from, limit) {
-            Ok(records) => Found { error: ErrorCode::None, marks: Some(marks), records: Some(records) },
+            Ok(records) => Found { records: Some(records), aborted, ..Found::nothing(marks) },
             Err(code) => Found::error(code, Some(marks)),
         }
     }
@@ -210,7 +217,11 @@ fn for_version(stored: Bytes, version: i16, from: Offset, limit: usize) -> Resul
 
 impl Found {
     fn error(error: ErrorCode, marks: Option<Marks>) -> Self {
-        Self { error, marks, records: None }
+        Self { error, marks, records: None, aborted: Vec::new() }
+    }
+
+    fn nothing(marks: Marks) -> Self {
+        Self::error(ErrorCode::None, Some(marks))
     }
 
     fn into_response(self, partition_index: i32, isolation: Isolation) -> PartitionData {
@@ -220,14 +231,19 @@ impl Found {
             high_watermark: self.marks.map_or(-1, |marks| marks.high().0),
             last_stable_offset: self.marks.map_or(-1, |marks| marks.stable().0),
             log_start_offset: self.marks.map_or(-1, |marks| marks.start().0),
-            // Nothing is aborted before transactions exist; null means "not asked".
-            aborted_transactions: (isolation == Isolation::ReadCommitted).then(Vec::new),
+            // Null means "not asked".
+            aborted_transactions: (isolation == Isolation::ReadCommitted)
+                .then(|| self.aborted.iter().map(aborted_transaction).collect()),
             preferred_read_replica: -1,
             // Empty, never null: old clients read a null as a length.
             records: self.records.map(Records::from).unwrap_or_default(),
             ..PartitionData::default()
         }
     }
+}
+
+fn aborted_transaction(aborted: &AbortedTransaction) -> WireAborted {
+    WireAborted { producer_id: aborted.producer_id.0, first_offset: aborted.first_offset.0 }
 }
 
 impl Round {

@@ -22,6 +22,7 @@ mod offsets;
 mod operations;
 mod produce;
 mod producer_ids;
+mod producers;
 mod quorum;
 mod quotas;
 mod reassignments;
@@ -30,6 +31,8 @@ mod records;
 mod refusal;
 mod scram;
 mod topics;
+mod transactions;
+mod txn_offsets;
 
 use std::sync::Arc;
 
@@ -46,49 +49,57 @@ pub(crate) use handler::{CallError, ConnectionInfo, Outcome, Pending};
 
 /// Every API this broker serves, in key order.
 pub(crate) const ROWS: &[Row] = &[
-    row::<produce::Produce>(),                           // 0
-    row::<fetch::Fetch>(),                               // 1
-    row::<list_offsets::ListOffsets>(),                  // 2
-    row::<metadata::Metadata>(),                         // 3
-    row::<offsets::OffsetCommit>(),                      // 8
-    row::<offsets::OffsetFetch>(),                       // 9
-    row::<groups::FindCoordinator>(),                    // 10
-    row::<groups::JoinGroup>(),                          // 11
-    row::<groups::Heartbeat>(),                          // 12
-    row::<groups::LeaveGroup>(),                         // 13
-    row::<groups::SyncGroup>(),                          // 14
-    row::<groups::DescribeGroups>(),                     // 15
-    row::<groups::ListGroups>(),                         // 16
-    row::<api_versions::ApiVersions>(),                  // 18
-    row::<topics::CreateTopics>(),                       // 19
-    row::<topics::DeleteTopics>(),                       // 20
-    row::<records::DeleteRecords>(),                     // 21
-    row::<producer_ids::InitProducerId>(),               // 22
-    row::<leader_epochs::OffsetForLeaderEpoch>(),        // 23
-    row::<acls::DescribeAcls>(),                         // 29
-    row::<acls::CreateAcls>(),                           // 30
-    row::<acls::DeleteAcls>(),                           // 31
-    row::<configs::DescribeConfigs>(),                   // 32
-    row::<alter_configs::AlterConfigs>(),                // 33
-    row::<log_dirs::AlterReplicaLogDirs>(),              // 34
-    row::<log_dirs::DescribeLogDirs>(),                  // 35
-    row::<topics::CreatePartitions>(),                   // 37
-    row::<delegation_tokens::CreateDelegationToken>(),   // 38
-    row::<delegation_tokens::RenewDelegationToken>(),    // 39
-    row::<delegation_tokens::ExpireDelegationToken>(),   // 40
+    row::<produce::Produce>(), // 0
+    row::<fetch::Fetch>(), // 1
+    row::<list_offsets::ListOffsets>(), // 2
+    row::<metadata::Metadata>(), // 3
+    row::<offsets::OffsetCommit>(), // 8
+    row::<offsets::OffsetFetch>(), // 9
+    row::<groups::FindCoordinator>(), // 10
+    row::<groups::JoinGroup>(), // 11
+    row::<groups::Heartbeat>(), // 12
+    row::<groups::LeaveGroup>(), // 13
+    row::<groups::SyncGroup>(), // 14
+    row::<groups::DescribeGroups>(), // 15
+    row::<groups::ListGroups>(), // 16
+    row::<api_versions::ApiVersions>(), // 18
+    row::<topics::CreateTopics>(), // 19
+    row::<topics::DeleteTopics>(), // 20
+    row::<records::DeleteRecords>(), // 21
+    row::<producer_ids::InitProducerId>(), // 22
+    row::<leader_epochs::OffsetForLeaderEpoch>(), // 23
+    row::<transactions::AddPartitionsToTxn>(), // 24
+    row::<transactions::AddOffsetsToTxn>(), // 25
+    row::<transactions::EndTxn>(), // 26
+    row::<transactions::WriteTxnMarkers>(), // 27
+    row::<txn_offsets::TxnOffsetCommit>(), // 28
+    row::<acls::DescribeAcls>(), // 29
+    row::<acls::CreateAcls>(), // 30
+    row::<acls::DeleteAcls>(), // 31
+    row::<configs::DescribeConfigs>(), // 32
+    row::<alter_configs::AlterConfigs>(), // 33
+    row::<log_dirs::AlterReplicaLogDirs>(), // 34
+    row::<log_dirs::DescribeLogDirs>(), // 35
+    row::<topics::CreatePartitions>(), // 37
+    row::<delegation_tokens::CreateDelegationToken>(), // 38
+    row::<delegation_tokens::RenewDelegationToken>(), // 39
+    row::<delegation_tokens::ExpireDelegationToken>(), // 40
     row::<delegation_tokens::DescribeDelegationToken>(), // 41
-    row::<groups::DeleteGroups>(),                       // 42
-    row::<reassignments::ElectLeaders>(),                // 43
-    row::<alter_configs::IncrementalAlterConfigs>(),     // 44
+    row::<groups::DeleteGroups>(), // 42
+    row::<reassignments::ElectLeaders>(), // 43
+    row::<alter_configs::IncrementalAlterConfigs>(), // 44
     row::<reassignments::AlterPartitionReassignments>(), // 45
-    row::<reassignments::ListPartitionReassignments>(),  // 46
-    row::<quotas::DescribeClientQuotas>(),               // 48
-    row::<quotas::AlterClientQuotas>(),                  // 49
-    row::<scram::DescribeUserScramCredentials>(),        // 50
-    row::<scram::AlterUserScramCredentials>(),           // 51
-    row::<quorum::DescribeQuorum>(),                     // 55
-    row::<cluster::DescribeCluster>(),                   // 60
-    row::<config_resources::ListConfigResources>(),      // 74
+    row::<reassignments::ListPartitionReassignments>(), // 46
+    row::<quotas::DescribeClientQuotas>(), // 48
+    row::<quotas::AlterClientQuotas>(), // 49
+    row::<scram::DescribeUserScramCredentials>(), // 50
+    row::<scram::AlterUserScramCredentials>(), // 51
+    row::<quorum::DescribeQuorum>(), // 55
+    row::<cluster::DescribeCluster>(), // 60
+    row::<producers::DescribeProducers>(), // 61
+    row::<producers::DescribeTransactions>(), // 65
+    row::<producers::ListTransactions>(), // 66
+    row::<config_resources::ListConfigResources>(), // 74
 ];
 
 const _: () = handler::check_rows(ROWS);

@@ -24,7 +24,9 @@ use crate::coordinator::group::requests::{
 };
 
 /// First version that names topics by id (KIP-848 and KIP-516).
-const TOPIC_IDS_SINCE: i16 = 10;
+pub(super) const TOPIC_IDS_SINCE: i16 = 10;
+/// A version that names topics, without any peculiarity of its own.
+pub(super) const NAMES_VERSION: i16 = TOPIC_IDS_SINCE - 1;
 /// First version of OffsetFetch that asks for several groups (KIP-709).
 const GROUPS_SINCE: i16 = 8;
 
@@ -34,7 +36,7 @@ const GROUPS_SINCE: i16 = 8;
 pub(super) struct OffsetCommit;
 
 /// A topic of the request: known and to be committed, or refused as a whole.
-enum Looked<'a> {
+pub(super) enum Looked<'a> {
     Commit { name: Cow<'a, str>, id: TopicId, refused: Vec<(i32, ErrorCode)>, wanted: CommitTopic },
     Refused { name: Cow<'a, str>, id: TopicId, partitions: Vec<i32>, code: ErrorCode },
 }
@@ -61,6 +63,7 @@ impl Handler for OffsetCommit {
             member_id: request.member_id.into_owned(),
             group_instance_id: request.group_instance_id.map(Cow::into_owned),
             retention_ms: request.retention_time_ms,
+            transactional: false,
             topics: wanted.collect(),
         };
         let mut committed = cx.groups.commit_offsets(commit).await.topics.into_iter();
@@ -78,7 +81,7 @@ impl Handler for OffsetCommit {
     }
 }
 
-fn response_topic<'a>(
+pub(super) fn response_topic<'a>(
     name: Cow<'a, str>,
     topic_id: TopicId,
     partitions: impl Iterator<Item = (i32, ErrorCode)>,
@@ -90,7 +93,7 @@ fn response_topic<'a>(
     OffsetCommitResponseTopic { name, topic_id, partitions: partitions.collect() }
 }
 
-fn look_up<'a>(cx: &Cx, version: i16, asked: OffsetCommitRequestTopic<'a>) -> Looked<'a> {
+pub(super) fn look_up<'a>(cx: &Cx, version: i16, asked: OffsetCommitRequestTopic<'a>) -> Looked<'a> {
     let found = match version >= TOPIC_IDS_SINCE {
         true => cx.catalog.topic_by_id(asked.topic_id).ok_or(ErrorCode::UnknownTopicId),
         false => cx.catalog.topic(&asked.name).ok_or(ErrorCode::UnknownTopicOrPartition),

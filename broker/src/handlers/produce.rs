@@ -13,23 +13,30 @@ use protocol::messages::produce::{
 use protocol::records::convert::{ConvertError, up_convert};
 use protocol::records::{self, Batch, BatchError, Compression};
 use protocol::types::{Offset, PartitionIndex, TopicId};
-use storage::{AppendOptions, Appended};
+use storage::{AppendError, AppendOptions, Appended};
 
 use super::handler::{Call, Handler, Reply};
 use super::{Cx, recompress, refusal};
 use crate::catalog::Topic;
+use crate::coordinator::transaction::Enlist;
+use crate::coordinator::transaction::state::{EPOCH_BUMPS_SINCE, Producer};
 use crate::partitions::{NotDurable, Partition};
 
 /// First version that carries v2 batches, exactly one per partition; older ones carry message sets.
 const BATCHES_SINCE: i16 = 3;
 /// First version whose client understands zstd (KIP-110).
 const ZSTD_SINCE: i16 = 7;
+/// First version that may be told TRANSACTION_ABORTABLE (KIP-890).
+const ABORTABLE_SINCE: i16 = 11;
+/// First version that makes a partition part of the transaction by writing to it (KIP-890).
+const ADDS_PARTITIONS_SINCE: i16 = 12;
 /// First version that names topics by id (KIP-516).
 const TOPIC_IDS_SINCE: i16 = 13;
 
 /// Versions 0-13: 0-2 carry message sets (magic 0 and 1), which are converted on the way in; 3 adds
 /// the transactional id and v2 batches; 8 adds per-record errors; 9 is flexible; 10 may hint at a
-/// new leader (KIP-951; there is none here); 12 implies KIP-890; 13 names topics by id.
+/// new leader (KIP-951; there is none here); 11 may answer TRANSACTION_ABORTABLE; 12 adds partitions to the
+/// transaction (KIP-890); 13 names topics by id.
 ///
 /// A batch is validated where it lies in the frame and appended verbatim: base offset and leader
 /// epoch are patched on the way to the file, both outside the CRC.
@@ -88,8 +95,10 @@ impl Handler for Produce {
         request: ProduceRequest<'a>,
     ) -> Reply<ProduceResponse<'a>> {
         let acks = Acks::from_wire(request.acks);
+        let transactional_id = request.transactional_id.as_deref();
+        let how = How { version: call.version, acks, transactional_id };
         let topics: Vec<_> =
-            request.topic_data.into_iter().map(|topic| append_topic(cx, call.version, acks, topic)).collect();
+            request.topic_data.into_iter().map(|topic| append_topic(cx, &how, topic)).collect();
         if acks == Some(Acks::None) {
             return silent_unless_refused(&topics);
         }
@@ -106,24 +115,26 @@ impl Handler for Produce {
     }
 }
 
+/// What the request says of all its batches.
+struct How<'r> {
+    version: i16,
+    acks: Option<Acks>,
+    transactional_id: Option<&'r str>,
+}
+
 type TopicWritten<'a> = (Cow<'a, str>, TopicId, Vec<Written<'a>>);
 
 /// Appends everything the request has for one topic.
-fn append_topic<'a>(
-    cx: &Arc<Cx>,
-    version: i16,
-    acks: Option<Acks>,
-    data: TopicProduceData<'a>,
-) -> TopicWritten<'a> {
-    let topic = find_topic(cx, version, &data);
+fn append_topic<'a>(cx: &Arc<Cx>, how: &How<'_>, data: TopicProduceData<'a>) -> TopicWritten<'a> {
+    let topic = find_topic(cx, how.version, &data);
     let partitions = data
         .partition_data
         .iter()
         .map(|partition| {
-            let appended = match (&topic, acks) {
+            let appended = match (&topic, how.acks) {
                 (_, None) => Err(Refused::new(ErrorCode::InvalidRequiredAcks, "acks must be 0, 1 or -1")),
                 (Err(code), _) => Err(Refused::new(*code, String::new())),
-                (Ok(topic), Some(acks)) => append_partition(cx, version, acks, topic, partition),
+                (Ok(topic), Some(acks)) => append_partition(cx, how, acks, topic, partition),
             };
             written(partition.index, appended)
         })
@@ -142,7 +153,7 @@ type AppendedTo = (Appended, Option<Arc<Partition>>);
 
 fn append_partition(
     cx: &Cx,
-    version: i16,
+    how: &How<'_>,
     acks: Acks,
     topic: &Topic,
     asked: &PartitionProduceData<'_>,
@@ -153,12 +164,16 @@ fn append_partition(
     let data = asked.records.unwrap_or_default();
     let converted;
     let batches = match records::magic(data) {
-        Some(0 | 1) if version < BATCHES_SINCE => {
+        Some(0 | 1) if how.version < BATCHES_SINCE => {
             converted = up_convert(data).map_err(refused_set)?;
             &converted[..]
         }
         _ => {
-            check_batch(version, data)?;
+            let batch = check_batch(how.version, data)?;
+            if batch.is_transactional() {
+                let appended = append_in_transaction(cx, how, partition, &batch)?;
+                return Ok(appended_to(cx, acks, partition, appended, data.len()));
+            }
             data
         }
     };
@@ -166,17 +181,66 @@ fn append_partition(
     let batches = recompressed.as_deref().unwrap_or(batches);
     let appended =
         partition.append(batches, &AppendOptions::client(cx.env.clock.now())).map_err(refusal::of_append)?;
-    cx.metrics.produced.record(batches.len());
+    Ok(appended_to(cx, acks, partition, appended, batches.len()))
+}
+
+/// Counts what was appended and asks for the sync that its answer waits for.
+fn appended_to(cx: &Cx, acks: Acks, partition: &Arc<Partition>, appended: Appended, bytes: usize) -> AppendedTo {
+    cx.metrics.produced.record(bytes);
     if acks != Acks::All || !cx.config.log_acks_all_sync {
-        return Ok((appended, None));
+        return (appended, None);
     }
     // Asked for here, before any wait, so that the request's partitions sync side by side.
     cx.syncer.request(partition);
-    Ok((appended, Some(Arc::clone(partition))))
+    (appended, Some(Arc::clone(partition)))
+}
+
+/// Appends to a partition that has the producer's transaction open, or comes into it now.
+fn append_in_transaction(
+    cx: &Cx,
+    how: &How<'_>,
+    partition: &Partition,
+    batch: &Batch<'_>,
+) -> Result<Appended, Refused> {
+    let Some(transactional_id) = how.transactional_id else {
+        let message = "a transactional batch needs a transactional id in its request";
+        return Err(Refused::new(ErrorCode::TransactionalIdAuthorizationFailed, message));
+    };
+    let options = AppendOptions::client(cx.env.clock.now());
+    let strict = AppendOptions { needs_open_transaction: true, ..options };
+    match partition.append(batch.as_bytes(), &strict) {
+        Err(AppendError::NoOpenTransaction { .. }) => {}
+        appended => return appended.map_err(refusal::of_append),
+    }
+    let producer = Producer {
+        transactional_id: transactional_id.to_owned(),
+        id: batch.producer_id(),
+        epoch: batch.producer_epoch(),
+    };
+    let enlist = if how.version >= ADDS_PARTITIONS_SINCE { Enlist::Add } else { Enlist::Verify };
+    let append = || partition.append(batch.as_bytes(), &options);
+    let partitions = [(&*partition.topic, partition.index)];
+    match cx.transactions.enlist(&producer, &partitions, enlist, EPOCH_BUMPS_SINCE, append) {
+        Ok(appended) => appended.map_err(refusal::of_append),
+        Err(code) => Err(not_enlisted(code, how.version)),
+    }
+}
+
+/// The coordinator's refusal in words that a client of this version can act on, as Apache Kafka translates them.
+fn not_enlisted(code: ErrorCode, version: i16) -> Refused {
+    let told = match code {
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        ErrorCode::TransactionAbortable if version < ABORTABLE_SINCE => ErrorCode::InvalidTxnState,
+        // Older clients give up on these, but try again after this one.
+        ErrorCode::ConcurrentTransactions if version < ADDS_PARTITIONS_SINCE => ErrorCode::NotEnoughReplicas,
+        ErrorCode::CoordinatorNotAvailable => ErrorCode::NotEnoughReplicas,
+        code => code,
+    };
+    Refused::new(told, format!("the partition is not in the transaction: {}", code.message()))
 }
 
 /// From v3 on a partition's data is exactly one v2 batch.
-fn check_batch(version: i16, records: &[u8]) -> Result<(), Refused> {
+fn check_batch(version: i16, records: &[u8]) -> Result<Batch<'_>, Refused> {
     let invalid = |message: &str| Refused::new(ErrorCode::InvalidRecord, message);
     if records.is_empty() {
         return Err(invalid("the partition's records are empty"));
@@ -190,15 +254,11 @@ fn check_batch(version: i16, records: &[u8]) -> Result<(), Refused> {
     if version >= BATCHES_SINCE && !rest.is_empty() {
         return Err(invalid("exactly one record batch is expected per partition"));
     }
-    if batch.is_transactional() {
-        // Nobody could ever end the transaction, and read_committed would stop before it for good.
-        return Err(Refused::new(ErrorCode::InvalidTxnState, "transactions are not served"));
-    }
     if batch.compression() == Compression::Zstd && version < ZSTD_SINCE {
         let message = "zstd needs Produce version 7 or above";
         return Err(Refused::new(ErrorCode::UnsupportedCompressionType, message));
     }
-    Ok(())
+    Ok(batch)
 }
 
 fn refused_set(error: ConvertError) -> Refused {

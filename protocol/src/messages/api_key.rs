@@ -67,6 +67,8 @@ macro_rules! for_each_api {
             57 UpdateFeatures update_features UpdateFeaturesRequest UpdateFeaturesResponse;
             60 DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
             61 DescribeProducers describe_producers DescribeProducersRequest DescribeProducersResponse;
+            65 DescribeTransactions describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
+            66 ListTransactions list_transactions ListTransactionsRequest ListTransactionsResponse;
             68 ConsumerGroupHeartbeat consumer_group_heartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse;
             69 ConsumerGroupDescribe consumer_group_describe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse;
             71 GetTelemetrySubscriptions get_telemetry_subscriptions GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse;

@@ -44,12 +44,21 @@ pub struct AppendOptions {
     pub now: TimestampMs,
     /// For transaction markers: the feature level `transaction.version` of the transaction they end.
     pub transaction_version: i16,
+    /// For transactional batches: refuse them unless this log has a transaction of their producer open, in their
+    /// epoch.
+    pub needs_open_transaction: bool,
 }
 
 impl AppendOptions {
     /// For batches of a client.
     pub fn client(now: TimestampMs) -> Self {
-        Self { origin: Origin::Client, offsets: OffsetSource::Assign, now, transaction_version: 0 }
+        Self {
+            origin: Origin::Client,
+            offsets: OffsetSource::Assign,
+            now,
+            transaction_version: 0,
+            needs_open_transaction: false,
+        }
     }
 
     /// For batches that a coordinator of this broker made.
@@ -164,6 +173,9 @@ impl Appender {
             head.size_bytes = batch.size_bytes() as u64;
             if has_producer(&batch) {
                 let producer_batch = producer_batch(&batch, &head);
+                if options.needs_open_transaction && !self.producers.has_open(&producer_batch) {
+                    return Err(AppendError::NoOpenTransaction { producer_id: batch.producer_id() });
+                }
                 self.producers.check(
                     &mut self.update,
                     &producer_batch,

@@ -113,6 +113,12 @@ impl Producers {
         entry.window.find(first, last)
     }
 
+    /// Whether the batch's producer has a transaction open in the batch's epoch.
+    pub(crate) fn has_open(&self, batch: &ProducerBatch) -> bool {
+        let entry = self.entries.get(&batch.producer_id);
+        entry.is_some_and(|entry| entry.open_transaction.is_some() && entry.epoch == batch.epoch)
+    }
+
     /// Checks one batch and adds what it changes to `update`.
     ///
     /// # Errors

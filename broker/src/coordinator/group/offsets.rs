@@ -9,8 +9,6 @@
 //! of consumers that is alive, after it was committed, if nobody subscribes to its topic any more; and in
 //! a group that only ever committed, after it was committed. A retention that the client chose
 //! (OffsetCommit 2 to 4) comes before all of these.
-//!
-//! Left out: TxnOffsetCommit, whose records are understood here but not yet made.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -327,14 +325,14 @@ pub(super) fn validate_commit(group: &ClassicGroup, request: &CommitRequest) -> 
     }
     let names_member = !request.member_id.is_empty() || request.group_instance_id.is_some();
     if from_outside && !names_member {
-        return Err(ErrorCode::UnknownMemberId);
+        return if request.transactional { Ok(()) } else { Err(ErrorCode::UnknownMemberId) };
     }
     group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
     if request.generation != group.generation() {
         return Err(ErrorCode::IllegalGeneration);
     }
     // A member with this generation has its JoinGroup answer, but not yet the partitions to speak for.
-    if group.state() == GroupState::CompletingRebalance {
+    if group.state() == GroupState::CompletingRebalance && !request.transactional {
         return Err(ErrorCode::RebalanceInProgress);
     }
     Ok(())

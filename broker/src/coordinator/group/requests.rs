@@ -216,6 +216,8 @@ pub struct CommitRequest {
     pub group_instance_id: Option<String>,
     /// How long to keep these offsets (versions 2 to 4), in milliseconds; -1 for the broker's setting.
     pub retention_ms: i64,
+    /// Whether they count only once a transaction commits (TxnOffsetCommit), whose producer need not be a member.
+    pub transactional: bool,
     /// What to commit. Unknown topics are the handler's to refuse; they must not come here.
     pub topics: Vec<CommitTopic>,
 }
@@ -229,6 +231,7 @@ impl Default for CommitRequest {
             member_id: String::new(),
             group_instance_id: None,
             retention_ms: -1,
+            transactional: false,
             topics: Vec::new(),
         }
     }
