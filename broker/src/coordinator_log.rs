@@ -38,13 +38,24 @@ pub(crate) struct InternalTopic {
 
 impl InternalTopic {
     /// `__consumer_offsets`, by the `offsets.topic.…` settings if it has to be made.
-    pub(crate) fn offsets(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
-        let (partitions, segment_bytes) = (config.offsets_topic_num_partitions, config.offsets_topic_segment_bytes);
+    pub(crate) fn offsets(
+        catalog: Arc<Catalog>,
+        syncer: Syncer,
+        env: Env,
+        config: Arc<ServerConfig>,
+    ) -> Self {
+        let (partitions, segment_bytes) =
+            (config.offsets_topic_num_partitions, config.offsets_topic_segment_bytes);
         Self { name: OFFSETS_TOPIC, partitions, segment_bytes, catalog, syncer, env, config }
     }
 
     /// `__transaction_state`, by the `transaction.state.log.…` settings if it has to be made.
-    pub(crate) fn transactions(catalog: Arc<Catalog>, syncer: Syncer, env: Env, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn transactions(
+        catalog: Arc<Catalog>,
+        syncer: Syncer,
+        env: Env,
+        config: Arc<ServerConfig>,
+    ) -> Self {
         let partitions = config.transaction_state_log_num_partitions;
         let segment_bytes = config.transaction_state_log_segment_bytes;
         Self { name: TRANSACTIONS_TOPIC, partitions, segment_bytes, catalog, syncer, env, config }

@@ -58,6 +58,8 @@ mod tests {
         assert_eq!(names(3), ["metadata.version"]);
         assert_eq!(names(4), ["metadata.version", "transaction.version"]);
         assert!(FEATURES.is_sorted_by_key(|feature| feature.name));
-        assert!(finalized().iter().any(|one| one.name == "transaction.version" && one.max_version_level == 2));
+        assert!(
+            finalized().iter().any(|one| one.name == "transaction.version" && one.max_version_level == 2)
+        );
     }
 }

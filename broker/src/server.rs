@@ -200,7 +200,8 @@ fn open(config: Arc<ServerConfig>, env: Env, tasks: Tasks) -> Result<(Arc<Cx>, A
     let store = Arc::new(store);
     let catalog = Arc::new(Catalog::open(Arc::clone(&store), &env, Arc::clone(&config))?);
     let syncer = Syncer::start(&tasks).map_err(StartError::Threads)?;
-    let offsets = InternalTopic::offsets(Arc::clone(&catalog), syncer.clone(), env.clone(), Arc::clone(&config));
+    let offsets =
+        InternalTopic::offsets(Arc::clone(&catalog), syncer.clone(), env.clone(), Arc::clone(&config));
     let partitions = offsets.partition_count();
     let groups =
         GroupCoordinator::new(group_config(&config), partitions, Arc::new(offsets), coordinator_env(&env));

@@ -52,12 +52,17 @@ fn unavailable(error: impl std::fmt::Display) -> CoordinatorLogError {
 }
 
 impl TransactionPartitions for LocalPartitions {
-    fn make_durable<'a>(&'a self, partitions: &'a Partitions) -> BoxFuture<'a, Result<(), CoordinatorLogError>> {
+    fn make_durable<'a>(
+        &'a self,
+        partitions: &'a Partitions,
+    ) -> BoxFuture<'a, Result<(), CoordinatorLogError>> {
         Box::pin(async move {
             if !self.config.log_acks_all_sync {
                 return Ok(());
             }
-            let all = partitions.iter().flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic, index)));
+            let all = partitions
+                .iter()
+                .flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic, index)));
             // A topic that was deleted meanwhile has nothing to keep.
             let found: Vec<_> = all.filter_map(|(topic, index)| self.find(topic, *index)).collect();
             for partition in found.iter().filter(|partition| partition.is_dirty()) {
@@ -78,7 +83,8 @@ impl TransactionPartitions for LocalPartitions {
     ) -> Result<(), NotTold> {
         let Some(found) = self.find(topic, partition) else { return Err(NotTold::Gone) };
         let now = self.env.clock.now();
-        let marker = Marker { outcome: end.outcome, coordinator_epoch: self.coordinator_epoch(end.decided_by) };
+        let marker =
+            Marker { outcome: end.outcome, coordinator_epoch: self.coordinator_epoch(end.decided_by) };
         let batch = marker.to_batch(end.producer_id, end.epoch, now);
         if topic == OFFSETS_TOPIC {
             return Ok(self.groups.end_transaction(partition, end.producer_id, end.outcome, batch.into())?);
@@ -99,7 +105,7 @@ impl TransactionPartitions for LocalPartitions {
 
     fn open_transactions(&self) -> Vec<OpenTransaction> {
         let topics = self.catalog.topics();
-        let partitions = topics.iter().flat_map(|topic| topic.partitions().iter().cloned().collect::<Vec<_>>());
+        let partitions = topics.iter().flat_map(|topic| topic.partitions().to_vec());
         let unstable = partitions.filter(|partition| {
             let marks = partition.log().marks();
             marks.stable() < marks.high()

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::error_code::ErrorCode;
 use protocol::messages::fetch::{
-    AbortedTransaction as WireAborted, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData, Records,
+    AbortedTransaction as WireAborted, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+    FetchableTopicResponse, PartitionData, Records,
 };
 use protocol::records::convert::{ConvertError, Magic, down_convert};
 use protocol::types::{Epoch, Offset, PartitionIndex};

@@ -185,7 +185,13 @@ fn append_partition(
 }
 
 /// Counts what was appended and asks for the sync that its answer waits for.
-fn appended_to(cx: &Cx, acks: Acks, partition: &Arc<Partition>, appended: Appended, bytes: usize) -> AppendedTo {
+fn appended_to(
+    cx: &Cx,
+    acks: Acks,
+    partition: &Arc<Partition>,
+    appended: Appended,
+    bytes: usize,
+) -> AppendedTo {
     cx.metrics.produced.record(bytes);
     if acks != Acks::All || !cx.config.log_acks_all_sync {
         return (appended, None);
@@ -297,11 +303,7 @@ fn written<'a>(index: i32, appended: Result<AppendedTo, Refused>) -> Written<'a>
 }
 
 fn record_error<'a>((batch_index, message): (i32, String)) -> BatchIndexAndErrorMessage<'a> {
-    BatchIndexAndErrorMessage {
-        batch_index,
-        batch_index_error_message: Some(Cow::Owned(message)),
-        ..BatchIndexAndErrorMessage::default()
-    }
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(Cow::Owned(message)) }
 }
 
 /// Waits until what was written is as durable as was asked for.

@@ -39,7 +39,11 @@ impl Handler for InitProducerId {
             Some(transactional_id) => {
                 let (transactions, id) = (Arc::clone(&cx.transactions), transactional_id.to_string());
                 match init(&request) {
-                    Ok(init) => cx.tasks.finish("init-producer", async move { transactions.init(&id, init).await }).await,
+                    Ok(init) => {
+                        cx.tasks
+                            .finish("init-producer", async move { transactions.init(&id, init).await })
+                            .await
+                    }
                     Err(code) => Err(code),
                 }
             }

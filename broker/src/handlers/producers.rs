@@ -93,7 +93,10 @@ impl Handler for DescribeTransactions {
             Err(code) => refused(id, code),
         };
         let transaction_states = request.transactional_ids.into_iter().map(describe).collect();
-        Reply::Answer(DescribeTransactionsResponse { transaction_states, ..DescribeTransactionsResponse::default() })
+        Reply::Answer(DescribeTransactionsResponse {
+            transaction_states,
+            ..DescribeTransactionsResponse::default()
+        })
     }
 }
 
@@ -131,7 +134,10 @@ impl Handler for ListTransactions {
         request: ListTransactionsRequest<'a>,
     ) -> Reply<ListTransactionsResponse<'a>> {
         let failed = |code: ErrorCode| {
-            Reply::Answer(ListTransactionsResponse { error_code: code.code(), ..ListTransactionsResponse::default() })
+            Reply::Answer(ListTransactionsResponse {
+                error_code: code.code(),
+                ..ListTransactionsResponse::default()
+            })
         };
         let pattern = match request.transactional_id_pattern.as_deref() {
             None | Some("") => None,

@@ -15,8 +15,8 @@ use protocol::messages::add_partitions_to_txn::{
 };
 use protocol::messages::end_txn::{EndTxnRequest, EndTxnResponse};
 use protocol::messages::write_txn_markers::{
-    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
-    WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use protocol::records::control::Outcome;
 use protocol::types::{Epoch, PartitionIndex, ProducerEpoch, ProducerId};
@@ -101,9 +101,12 @@ fn add<'a>(
     how: Enlist,
     topics: Vec<AddPartitionsToTxnTopic<'a>>,
 ) -> Vec<AddPartitionsToTxnTopicResult<'a>> {
-    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|index| (&*topic.name, PartitionIndex(*index))));
+    let all = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|index| (&*topic.name, PartitionIndex(*index))));
     let partitions: Vec<_> = all.collect();
-    let exists = |topic: &str, index| cx.catalog.topic(topic).is_some_and(|topic| topic.partition(index).is_some());
+    let exists =
+        |topic: &str, index| cx.catalog.topic(topic).is_some_and(|topic| topic.partition(index).is_some());
     let known = partitions.iter().all(|(topic, index)| exists(topic, *index));
     let whole = match known {
         true if producer.transactional_id.is_empty() => ErrorCode::InvalidRequest,
@@ -151,7 +154,10 @@ impl Handler for AddOffsetsToTxn {
             let added = cx.transactions.enlist(&producer, &partitions, Enlist::Add, FIRST_VERSION, || ());
             added.map_or_else(|code| for_version(code, call.version), |()| ErrorCode::None)
         };
-        Reply::Answer(AddOffsetsToTxnResponse { error_code: code.code(), ..AddOffsetsToTxnResponse::default() })
+        Reply::Answer(AddOffsetsToTxnResponse {
+            error_code: code.code(),
+            ..AddOffsetsToTxnResponse::default()
+        })
     }
 }
 

@@ -73,7 +73,10 @@ impl Handler for TxnOffsetCommit {
                 answer(name, id, committed.chain(refused))
             }
         });
-        Reply::Answer(TxnOffsetCommitResponse { topics: topics.collect(), ..TxnOffsetCommitResponse::default() })
+        Reply::Answer(TxnOffsetCommitResponse {
+            topics: topics.collect(),
+            ..TxnOffsetCommitResponse::default()
+        })
     }
 }
 
@@ -94,7 +97,9 @@ fn for_version(code: ErrorCode, version: i16) -> ErrorCode {
         ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
         ErrorCode::TransactionAbortable if version < ABORTABLE_SINCE => ErrorCode::InvalidTxnState,
         // Older clients give up on this one, but try again after the other.
-        ErrorCode::ConcurrentTransactions if version < ADDS_GROUP_SINCE => ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::ConcurrentTransactions if version < ADDS_GROUP_SINCE => {
+            ErrorCode::CoordinatorLoadInProgress
+        }
         code => code,
     }
 }

@@ -165,6 +165,7 @@ impl Scripts {
             generation: args.take_key("generation").unwrap_or("-1").parse()?,
             group_instance_id: args.take_key("instance").map(str::to_owned),
             retention_ms: seconds(args, "retention", -1)?.into(),
+            transactional: false,
             topics: Vec::new(),
         };
         let note = args.take_key("note").map(str::to_owned);

@@ -117,7 +117,10 @@ pub struct OpenTransaction {
 /// The partitions that transactions write to.
 pub trait TransactionPartitions: Send + Sync + 'static {
     /// Waits until everything that the partitions hold survives power loss.
-    fn make_durable<'a>(&'a self, partitions: &'a Partitions) -> BoxFuture<'a, Result<(), CoordinatorLogError>>;
+    fn make_durable<'a>(
+        &'a self,
+        partitions: &'a Partitions,
+    ) -> BoxFuture<'a, Result<(), CoordinatorLogError>>;
 
     /// Appends a marker to a partition; does not wait for the disk.
     fn append_marker(
@@ -206,7 +209,8 @@ impl TransactionCoordinator {
         let mut ids = 0;
         for slot in &self.slots {
             let mut live = Live::default();
-            live.end = self.log.read_all(slot.partition, &mut |batch| replay(&mut live.transactions, batch))?;
+            live.end =
+                self.log.read_all(slot.partition, &mut |batch| replay(&mut live.transactions, batch))?;
             ids += live.transactions.len();
             slot.durable.store(live.end.0, Ordering::Release);
             *slot.state.lock() = Some(live);
@@ -283,7 +287,8 @@ impl TransactionCoordinator {
             let slot = self.slot(&transactional_id);
             let Ok(mut live) = slot.enter() else { return };
             let now = (self.clock)();
-            let expired = live.transactions.get(&transactional_id).is_some_and(|one| one.is_expired(limit_ms, now));
+            let expired =
+                live.transactions.get(&transactional_id).is_some_and(|one| one.is_expired(limit_ms, now));
             if expired && let Err(error) = self.append(slot, &mut live, &transactional_id, None) {
                 warn!(transactional_id, error = error.name(), "not forgotten, trying later");
             }
@@ -310,7 +315,9 @@ fn replay(transactions: &mut HashMap<String, Transaction>, batch: Batch<'_>) {
     let mut scratch = Vec::new();
     let records = match batch.decompressed(DECOMPRESSED_BYTES_MAX, &mut scratch) {
         Ok(records) => records,
-        Err(error) => return warn!(offset = batch.base_offset().0, %error, "skipping a batch of transactions"),
+        Err(error) => {
+            return warn!(offset = batch.base_offset().0, %error, "skipping a batch of transactions");
+        }
     };
     for record in records.map_while(Result::ok) {
         let decoded = decode_key(record.key.unwrap_or_default())
@@ -345,9 +352,8 @@ impl TransactionCoordinator {
         transactional_id: &str,
         next: Option<Transaction>,
     ) -> Result<Offset, ErrorCode> {
-        let encoded = encode_key(transactional_id).and_then(|key| {
-            Ok((key, next.as_ref().map(encode_value).transpose()?))
-        });
+        let encoded = encode_key(transactional_id)
+            .and_then(|key| Ok((key, next.as_ref().map(encode_value).transpose()?)));
         let (key, value) = encoded.map_err(|error| {
             error!(transactional_id, %error, "could not encode a transaction");
             ErrorCode::InvalidRequest
@@ -387,7 +393,8 @@ impl TransactionCoordinator {
         let end = {
             let mut live = slot.enter()?;
             let now = (self.clock)();
-            let Some(next) = live.transactions.get(transactional_id).and_then(|known| change(known, now)) else {
+            let Some(next) = live.transactions.get(transactional_id).and_then(|known| change(known, now))
+            else {
                 return Ok(());
             };
             self.append(slot, &mut live, transactional_id, Some(next))?
@@ -427,7 +434,9 @@ impl TransactionCoordinator {
             version: decided.client_version,
         };
         let all = decided.partitions.iter();
-        for (topic, index) in all.flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic, *index))) {
+        for (topic, index) in
+            all.flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic, *index)))
+        {
             match self.partitions.append_marker(topic, index, &end) {
                 Ok(()) => {}
                 // Nothing of the transaction is left there to be ended.
@@ -460,7 +469,11 @@ impl TransactionCoordinator {
     /// # Errors
     /// INVALID_REQUEST for an empty id; INVALID_TRANSACTION_TIMEOUT; those of [`Transaction::init`];
     /// COORDINATOR_NOT_AVAILABLE if the disk does not take it.
-    pub async fn init(&self, transactional_id: &str, init: Init) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
+    pub async fn init(
+        &self,
+        transactional_id: &str,
+        init: Init,
+    ) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
         if transactional_id.is_empty() {
             return Err(ErrorCode::InvalidRequest);
         }
@@ -568,7 +581,11 @@ impl TransactionCoordinator {
         };
         self.await_durable(slot, end).await?;
         if let Err(error) = self.complete(&producer.transactional_id).await {
-            warn!(transactional_id = producer.transactional_id, error = error.name(), "not completed, trying later");
+            warn!(
+                transactional_id = producer.transactional_id,
+                error = error.name(),
+                "not completed, trying later"
+            );
         }
         debug!(transactional_id = producer.transactional_id, ?outcome, "transaction ended");
         let after = next.completed(next.updated).unwrap_or(next);
@@ -632,7 +649,10 @@ impl TransactionCoordinator {
     ///
     /// # Errors
     /// COORDINATOR_NOT_AVAILABLE, rather than a list that lacks some.
-    pub fn list(&self, which: impl Fn(&str, &Transaction, TimestampMs) -> bool) -> Result<Vec<Described>, ErrorCode> {
+    pub fn list(
+        &self,
+        which: impl Fn(&str, &Transaction, TimestampMs) -> bool,
+    ) -> Result<Vec<Described>, ErrorCode> {
         let now = (self.clock)();
         let mut listed = Vec::new();
         for slot in &self.slots {
@@ -647,4 +667,3 @@ impl TransactionCoordinator {
         Ok(listed)
     }
 }
-

@@ -16,7 +16,7 @@ pub mod records;
 pub mod state;
 
 pub use coordinator::{
-    Decider, Described, Enlist, NotTold, OpenTransaction, TransactionConfig, TransactionCoordinator, TransactionEnd,
-    TransactionPartitions,
+    Decider, Described, Enlist, NotTold, OpenTransaction, TransactionConfig, TransactionCoordinator,
+    TransactionEnd, TransactionPartitions,
 };
 pub use producer_ids::{PRODUCER_ID_BLOCK, ProducerIdError, ProducerIdStore, ProducerIds};

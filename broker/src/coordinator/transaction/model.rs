@@ -22,8 +22,8 @@ use protocol::types::{Epoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, 
 
 use super::state::{Init, Partitions, Producer};
 use super::{
-    Enlist, NotTold, OpenTransaction, ProducerIdStore, ProducerIds, TransactionConfig, TransactionCoordinator,
-    TransactionEnd, TransactionPartitions,
+    Enlist, NotTold, OpenTransaction, ProducerIdStore, ProducerIds, TransactionConfig,
+    TransactionCoordinator, TransactionEnd, TransactionPartitions,
 };
 use crate::coordinator::{BoxFuture, CoordinatorLog, CoordinatorLogError};
 
@@ -87,7 +87,9 @@ impl World {
 
     fn newest_epoch(held: &[Held], id: ProducerId) -> ProducerEpoch {
         let epochs = held.iter().filter_map(|one| match one {
-            Held::Record { producer, .. } | Held::Marker { producer, .. } => (producer.0 == id).then_some(producer.1),
+            Held::Record { producer, .. } | Held::Marker { producer, .. } => {
+                (producer.0 == id).then_some(producer.1)
+            }
         });
         epochs.max().unwrap_or(ProducerEpoch::NONE)
     }

@@ -77,7 +77,8 @@ pub fn encode_value(transaction: &Transaction) -> Result<Vec<u8>, EncodeError> {
     out.i32(transaction.timeout_ms);
     out.i8(transaction.state as i8);
     // Apache Kafka has null where there can be no partitions, which is before the first and when all are told.
-    let has_partitions = matches!(transaction.state, State::Ongoing | State::PrepareCommit | State::PrepareAbort);
+    let has_partitions =
+        matches!(transaction.state, State::Ongoing | State::PrepareCommit | State::PrepareAbort);
     out.length(has_partitions.then_some(transaction.partitions.len()), true)?;
     for (topic, partitions) in transaction.partitions.iter().filter(|_| has_partitions) {
         out.string(Some(topic), true)?;
@@ -240,7 +241,8 @@ mod tests {
             last_epoch: ProducerEpoch(2),
             ..ongoing()
         };
-        let over = Transaction { partitions: Partitions::new(), state: State::CompleteAbort, ..exchanged.clone() };
+        let over =
+            Transaction { partitions: Partitions::new(), state: State::CompleteAbort, ..exchanged.clone() };
         let plain = Transaction { client_version: 0, ..ongoing() };
         for transaction in [ongoing(), exchanged, over, plain] {
             assert_eq!(decode_value(&encode_value(&transaction).unwrap()).unwrap(), transaction);

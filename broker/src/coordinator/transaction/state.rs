@@ -209,9 +209,9 @@ impl Transaction {
         now: TimestampMs,
     ) -> Result<InitStep, ErrorCode> {
         let Some(known) = known else {
-            return Ok(fresh.map_or(InitStep::NeedsId, |id| {
-                InitStep::Ready(Self::first(id, init.timeout_ms, now))
-            }));
+            return Ok(
+                fresh.map_or(InitStep::NeedsId, |id| InitStep::Ready(Self::first(id, init.timeout_ms, now)))
+            );
         };
         if known.state.decided().is_some() {
             return Err(ErrorCode::ConcurrentTransactions);
@@ -226,7 +226,8 @@ impl Transaction {
         if known.is_exhausted() && expected.is_none_or(|epoch| epoch == known.epoch) {
             return Ok(fresh.map_or(InitStep::NeedsId, |id| {
                 let last_epoch = if expected.is_some() { known.epoch } else { ProducerEpoch::NONE };
-                let next = Self { previous_producer_id: known.producer_id, last_epoch, ..known.empty(init, now) };
+                let next =
+                    Self { previous_producer_id: known.producer_id, last_epoch, ..known.empty(init, now) };
                 InitStep::Ready(Self { producer_id: id, epoch: ProducerEpoch(0), ..next })
             }));
         }
@@ -331,7 +332,11 @@ impl Transaction {
     ///
     /// # Errors
     /// Those of [`Self::add`], and TRANSACTION_ABORTABLE if one is not.
-    pub fn verify(&self, producer: &Producer, partitions: &[(&str, PartitionIndex)]) -> Result<(), ErrorCode> {
+    pub fn verify(
+        &self,
+        producer: &Producer,
+        partitions: &[(&str, PartitionIndex)],
+    ) -> Result<(), ErrorCode> {
         self.check_producer(producer)?;
         let all = partitions.iter().all(|(topic, partition)| self.contains(topic, *partition));
         if all { Ok(()) } else { Err(ErrorCode::TransactionAbortable) }
@@ -362,7 +367,9 @@ impl Transaction {
         }
         match (self.state, outcome) {
             (State::Ongoing, _) => Ok(EndStep::Decided(self.decided(outcome, version, now))),
-            (State::CompleteCommit, Outcome::Commit) | (State::CompleteAbort, Outcome::Abort) => Ok(EndStep::Again),
+            (State::CompleteCommit, Outcome::Commit) | (State::CompleteAbort, Outcome::Abort) => {
+                Ok(EndStep::Again)
+            }
             (State::PrepareCommit, Outcome::Commit) | (State::PrepareAbort, Outcome::Abort) => {
                 Err(ErrorCode::ConcurrentTransactions)
             }
@@ -509,11 +516,17 @@ mod tests {
         // All else waits meanwhile.
         let waits = Err(ErrorCode::ConcurrentTransactions);
         assert_eq!(prepared.add(&producer(7, 0), &[P0], 0, NOW), waits);
-        assert_eq!(Transaction::init(Some(&prepared), &init(None), None, NOW), Err(ErrorCode::ConcurrentTransactions));
+        assert_eq!(
+            Transaction::init(Some(&prepared), &init(None), None, NOW),
+            Err(ErrorCode::ConcurrentTransactions)
+        );
         let complete = prepared.completed(NOW).unwrap();
         assert_eq!((complete.state, complete.partitions.len()), (State::CompleteCommit, 0));
         assert_eq!(complete.end(&producer(7, 0), Outcome::Commit, 0, None, NOW), Ok(EndStep::Again));
-        assert_eq!(complete.end(&producer(7, 0), Outcome::Abort, 0, None, NOW), Err(ErrorCode::InvalidTxnState));
+        assert_eq!(
+            complete.end(&producer(7, 0), Outcome::Abort, 0, None, NOW),
+            Err(ErrorCode::InvalidTxnState)
+        );
         assert_eq!(ongoing(&complete, 0).state, State::Ongoing);
     }
 
@@ -524,7 +537,10 @@ mod tests {
         let complete = prepared.completed(NOW).unwrap();
         // The answer was lost: the same request again.
         assert_eq!(complete.end(&producer(7, 0), Outcome::Commit, 2, None, NOW), Ok(EndStep::Again));
-        assert_eq!(complete.end(&producer(7, 0), Outcome::Abort, 2, None, NOW), Err(ErrorCode::InvalidTxnState));
+        assert_eq!(
+            complete.end(&producer(7, 0), Outcome::Abort, 2, None, NOW),
+            Err(ErrorCode::InvalidTxnState)
+        );
         let next = ongoing(&complete, 2);
         assert_eq!(next.end(&producer(7, 0), Outcome::Commit, 2, None, NOW), Err(ErrorCode::ProducerFenced));
         // A transaction to which nothing was added may be aborted too, and costs an epoch.
@@ -556,7 +572,8 @@ mod tests {
     fn a_producer_that_bumps_its_own_epoch_may_ask_twice() {
         let bumped = ready(Transaction::init(Some(&new()), &init(Some((7, 0))), None, NOW));
         assert_eq!((bumped.epoch, bumped.last_epoch), (ProducerEpoch(1), ProducerEpoch(0)));
-        let again = |known: &Transaction, expected| Transaction::init(Some(known), &init(Some(expected)), None, NOW);
+        let again =
+            |known: &Transaction, expected| Transaction::init(Some(known), &init(Some(expected)), None, NOW);
         assert_eq!(again(&bumped, (7, 0)), Ok(InitStep::Again));
         assert_eq!(again(&bumped, (8, 1)), Err(ErrorCode::ProducerFenced));
         let other = ready(Transaction::init(Some(&bumped), &init(None), None, NOW));
@@ -589,8 +606,13 @@ mod tests {
         assert!(!open.is_expired(0, TimestampMs(9_000)));
         let complete = open.aborted_from_outside(NOW).completed(NOW).unwrap();
         assert!(!complete.is_overdue(TimestampMs(9_000)));
-        assert!(complete.is_expired(500, TimestampMs(1_500)) && !complete.is_expired(500, TimestampMs(1_499)));
-        assert_eq!(complete.end(&producer(7, 0), Outcome::Abort, 2, None, NOW), Err(ErrorCode::ProducerFenced));
+        assert!(
+            complete.is_expired(500, TimestampMs(1_500)) && !complete.is_expired(500, TimestampMs(1_499))
+        );
+        assert_eq!(
+            complete.end(&producer(7, 0), Outcome::Abort, 2, None, NOW),
+            Err(ErrorCode::ProducerFenced)
+        );
     }
 
     #[test]
@@ -599,7 +621,13 @@ mod tests {
         assert_eq!(open.verify(&producer(7, 0), &[P0]), Ok(()));
         let other = [P0, ("t", PartitionIndex(1))];
         assert_eq!(open.verify(&producer(7, 0), &other), Err(ErrorCode::TransactionAbortable));
-        assert_eq!(new().end(&producer(7, 0), Outcome::Commit, 0, None, NOW), Err(ErrorCode::InvalidTxnState));
-        assert_eq!(new().end(&producer(7, 0), Outcome::Commit, 2, None, NOW), Err(ErrorCode::InvalidTxnState));
+        assert_eq!(
+            new().end(&producer(7, 0), Outcome::Commit, 0, None, NOW),
+            Err(ErrorCode::InvalidTxnState)
+        );
+        assert_eq!(
+            new().end(&producer(7, 0), Outcome::Commit, 2, None, NOW),
+            Err(ErrorCode::InvalidTxnState)
+        );
     }
 }
