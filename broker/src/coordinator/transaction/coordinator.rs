@@ -560,7 +560,8 @@ impl TransactionCoordinator {
     ///
     /// # Errors
     /// Those of [`Transaction::end`]; COORDINATOR_NOT_AVAILABLE if the disk does not take the decision. If it did, but
-    /// a partition could not be told yet, the answer is the outcome: it stands, and is completed later.
+    /// a partition could not be told yet, the outcome stands and is completed later: CONCURRENT_TRANSACTIONS until
+    /// then, which clients take for "ask again".
     pub async fn end(
         &self,
         producer: &Producer,
@@ -586,6 +587,7 @@ impl TransactionCoordinator {
                 error = error.name(),
                 "not completed, trying later"
             );
+            return Err(ErrorCode::ConcurrentTransactions);
         }
         debug!(transactional_id = producer.transactional_id, ?outcome, "transaction ended");
         let after = next.completed(next.updated).unwrap_or(next);

@@ -189,6 +189,8 @@ struct Client {
     /// The transaction it is in.
     transaction: Option<usize>,
     last_end: Option<(Producer, Outcome)>,
+    /// How it asked its transaction to end, until that is answered: a client does nothing else meanwhile.
+    ending: Option<Outcome>,
 }
 
 struct Run {
@@ -251,7 +253,9 @@ impl Run {
     }
 
     fn write(&mut self, who: usize, partition: usize) {
-        let Some(me) = self.clients[who].me.clone() else { return };
+        let Some(me) = self.clients[who].me.clone().filter(|_| self.clients[who].ending.is_none()) else {
+            return;
+        };
         let transaction = self.clients[who].transaction.unwrap_or_else(|| {
             self.transactions += 1;
             self.transactions
@@ -277,10 +281,12 @@ impl Run {
 
     async fn end(&mut self, who: usize, outcome: Outcome) {
         let Some(me) = self.clients[who].me.clone() else { return };
+        let outcome = *self.clients[who].ending.get_or_insert(outcome);
         let ended = self.coordinator.end(&me, outcome, self.version).await;
         self.clients[who].last_end = Some((me.clone(), outcome));
         if let Ok((id, epoch)) = ended {
             self.newer(id, epoch);
+            self.clients[who].ending = None;
             if let Some(transaction) = self.clients[who].transaction.take() {
                 self.answered.insert(transaction, outcome);
             }
@@ -333,7 +339,7 @@ fn load(world: &Arc<World>, log: &Arc<Log>, ids: &Arc<Ids>) -> TransactionCoordi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn transactions_are_all_or_nothing(version in prop_oneof![Just(0_i16), Just(2)],
