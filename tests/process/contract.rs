@@ -2,6 +2,8 @@
 //! byte, and records go in and out through every version of Produce and Fetch.
 
 use protocol::messages::Request;
+use protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
+use protocol::messages::add_partitions_to_txn::AddPartitionsToTxnRequest;
 use protocol::messages::alter_client_quotas::AlterClientQuotasRequest;
 use protocol::messages::alter_configs::AlterConfigsRequest;
 use protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
@@ -23,9 +25,12 @@ use protocol::messages::describe_configs::DescribeConfigsRequest;
 use protocol::messages::describe_delegation_token::DescribeDelegationTokenRequest;
 use protocol::messages::describe_groups::DescribeGroupsRequest;
 use protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use protocol::messages::describe_producers::DescribeProducersRequest;
 use protocol::messages::describe_quorum::DescribeQuorumRequest;
+use protocol::messages::describe_transactions::DescribeTransactionsRequest;
 use protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
 use protocol::messages::elect_leaders::ElectLeadersRequest;
+use protocol::messages::end_txn::EndTxnRequest;
 use protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
 use protocol::messages::fetch::FetchRequest;
 use protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -38,6 +43,7 @@ use protocol::messages::list_config_resources::ListConfigResourcesRequest;
 use protocol::messages::list_groups::ListGroupsRequest;
 use protocol::messages::list_offsets::ListOffsetsRequest;
 use protocol::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
+use protocol::messages::list_transactions::ListTransactionsRequest;
 use protocol::messages::metadata::MetadataRequest;
 use protocol::messages::offset_commit::OffsetCommitRequest;
 use protocol::messages::offset_fetch::OffsetFetchRequest;
@@ -45,6 +51,8 @@ use protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use protocol::messages::produce::ProduceRequest;
 use protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 use protocol::messages::sync_group::SyncGroupRequest;
+use protocol::messages::txn_offset_commit::TxnOffsetCommitRequest;
+use protocol::messages::write_txn_markers::WriteTxnMarkersRequest;
 
 use crate::support::Broker;
 use crate::support::client::{Answer, Client};
@@ -75,6 +83,11 @@ fn ask(key: i16) -> Option<Ask> {
         21 => empty::<DeleteRecordsRequest<'_>>,
         22 => empty::<InitProducerIdRequest<'_>>,
         23 => empty::<OffsetForLeaderEpochRequest<'_>>,
+        24 => empty::<AddPartitionsToTxnRequest<'_>>,
+        25 => empty::<AddOffsetsToTxnRequest<'_>>,
+        26 => empty::<EndTxnRequest<'_>>,
+        27 => empty::<WriteTxnMarkersRequest<'_>>,
+        28 => empty::<TxnOffsetCommitRequest<'_>>,
         29 => empty::<DescribeAclsRequest<'_>>,
         30 => empty::<CreateAclsRequest<'_>>,
         31 => empty::<DeleteAclsRequest<'_>>,
@@ -98,6 +111,9 @@ fn ask(key: i16) -> Option<Ask> {
         51 => empty::<AlterUserScramCredentialsRequest<'_>>,
         55 => empty::<DescribeQuorumRequest<'_>>,
         60 => empty::<DescribeClusterRequest>,
+        61 => empty::<DescribeProducersRequest<'_>>,
+        65 => empty::<DescribeTransactionsRequest<'_>>,
+        66 => empty::<ListTransactionsRequest<'_>>,
         74 => empty::<ListConfigResourcesRequest>,
         _ => return None,
     })
@@ -152,6 +168,11 @@ fn the_ranges_are_those_of_the_table() {
         (21, 0, 2),
         (22, 0, 6),
         (23, 0, 4),
+        (24, 0, 5),
+        (25, 0, 4),
+        (26, 0, 5),
+        (27, 0, 2),
+        (28, 0, 6),
         (29, 0, 3),
         (30, 0, 3),
         (31, 0, 3),
@@ -175,6 +196,9 @@ fn the_ranges_are_those_of_the_table() {
         (51, 0, 0),
         (55, 0, 2),
         (60, 0, 2),
+        (61, 0, 0),
+        (65, 0, 0),
+        (66, 0, 2),
         (74, 0, 1),
     ];
     let advertised = Broker::start().connect().api_versions();
