@@ -193,11 +193,14 @@ fn checked(asked: &ScramCredentialUpsertion<'_>) -> Result<Alteration, ApiError>
     Ok(Alteration::Put(mechanism, ScramCredential { salt, stored_key, server_key, iterations }))
 }
 
+/// What is told of a user's alteration.
+type Answer = (String, Result<(), ApiError>);
+
 /// The records of what is possible, and an answer for each user.
 fn decided(
     image: &Image,
     asked: BTreeMap<String, Result<Alteration, ApiError>>,
-) -> (Vec<Record>, Vec<(String, Result<(), ApiError>)>) {
+) -> (Vec<Record>, Vec<Answer>) {
     let mut records = Vec::new();
     let mut answers = Vec::with_capacity(asked.len());
     for (user, alteration) in asked {
