@@ -22,7 +22,7 @@ use protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTop
 use rustix::process::Signal;
 
 use crate::support::client::{Client, Producer, batch};
-use crate::support::{Broker, eventually};
+use crate::support::{Broker, eventually, number_from_environment};
 
 const TOPIC: &str = "ledger";
 const GROUP: &str = "ledger-readers";
@@ -193,8 +193,4 @@ fn committed_offset(client: &mut Client) -> i64 {
 
 fn reconnect(address: SocketAddr) -> Client {
     eventually("the broker to accept connections again", || Client::try_connect(address))
-}
-
-fn number_from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }

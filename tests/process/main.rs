@@ -16,3 +16,4 @@ mod log_files;
 mod python;
 mod records;
 mod support;
+mod transactions;

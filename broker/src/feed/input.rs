@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use protocol::records::{Batch, Record};
 use protocol::types::{Offset, PartitionIndex, TopicId};
-use storage::ReadError;
+use storage::{AbortedTransaction, ReadError};
 use tracing::warn;
 
 use crate::catalog::Catalog;
@@ -35,6 +35,8 @@ struct Input {
     name: String,
     /// Whole batches that were read and not yet taken; borrowed from the log's map.
     chunk: Bytes,
+    /// Aborted transactions that touch the chunk.
+    aborted: Vec<AbortedTransaction>,
     /// Where the chunk ends, and the next one begins.
     chunk_end: Offset,
     /// The next record to be taken.
@@ -53,6 +55,8 @@ pub(super) struct InputBatch {
     pub(super) input: usize,
     /// The first offset after it.
     pub(super) end: Offset,
+    /// It is of a transaction that was aborted.
+    aborted: bool,
 }
 
 /// Everything that is read.
@@ -152,6 +156,7 @@ impl Input {
             name: format!("{}-{}", partition.topic, partition.index),
             partition: Arc::clone(partition),
             chunk: Bytes::new(),
+            aborted: Vec::new(),
             chunk_end: next,
             next,
             // A commit beyond the log's end is of records that a power loss took.
@@ -176,8 +181,8 @@ impl Input {
     }
 
     fn take(&mut self, input: usize) -> Option<InputBatch> {
-        let (size, next) = match Batch::parse(&self.chunk) {
-            Ok((batch, _)) => (batch.size_bytes(), batch.next_offset()),
+        let (size, next, aborted) = match Batch::parse(&self.chunk) {
+            Ok((batch, _)) => (batch.size_bytes(), batch.next_offset(), self.is_aborted(&batch)),
             Err(_) => return None,
         };
         let bytes = self.chunk.slice(..size);
@@ -185,7 +190,16 @@ impl Input {
         let from = self.next;
         // Behind the chunk's last batch there may be a hole that compaction left.
         self.next = if self.chunk.is_empty() { self.chunk_end.max(next) } else { next };
-        Some(InputBatch { bytes, from, input, end: next })
+        Some(InputBatch { bytes, from, input, end: next, aborted })
+    }
+
+    /// Whether a batch of the chunk is of a transaction that was aborted.
+    fn is_aborted(&self, batch: &Batch<'_>) -> bool {
+        let within = |one: &AbortedTransaction| {
+            one.producer_id == batch.producer_id()
+                && (one.first_offset..=one.last_offset).contains(&batch.base_offset())
+        };
+        batch.is_transactional() && self.aborted.iter().any(within)
     }
 
     fn fill(&mut self) {
@@ -202,6 +216,10 @@ impl Input {
             Ok(read) => {
                 if read.records.is_empty() {
                     self.next = self.next.max(read.next_offset);
+                }
+                match log.aborted_transactions(self.next, read.next_offset) {
+                    Ok(aborted) => self.aborted = aborted,
+                    Err(error) => return self.halt(&error),
                 }
                 self.chunk = read.records;
                 self.chunk_end = read.next_offset;
@@ -221,7 +239,7 @@ impl Input {
 
 impl InputBatch {
     /// Hands the batch's records to `visit`, those before where reading began left out; control
-    /// batches have none.
+    /// batches and those of aborted transactions have none.
     ///
     /// # Errors
     /// What is wrong with the batch; the records before it were visited.
@@ -231,7 +249,7 @@ impl InputBatch {
         mut visit: impl FnMut(&Record<'_>),
     ) -> Result<(), protocol::records::BatchError> {
         let (batch, _) = Batch::parse(&self.bytes)?;
-        if batch.is_control() {
+        if batch.is_control() || self.aborted {
             return Ok(());
         }
         for record in batch.decompressed(UNPACKED_BYTES_MAX, scratch)? {

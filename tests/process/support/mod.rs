@@ -157,3 +157,8 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// A setting of a test that may run for longer than usual.
+pub(crate) fn number_from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
