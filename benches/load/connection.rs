@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use protocol::frame::{decode_response, encode_request};
 use protocol::messages::api_versions::ApiVersionsRequest;
-use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse};
+use protocol::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
 use protocol::messages::delete_topics::DeleteTopicsRequest;
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -49,11 +51,15 @@ impl Connection {
         self.ask(&encode_request(&ApiVersionsRequest::default(), 0, 1, None).expect("an empty request"));
     }
 
-    pub(crate) fn create_topic(&mut self, name: &str) {
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let configs = (configs.iter())
+            .map(|&(name, value)| CreatableTopicConfig { name: name.into(), value: Some(value.into()) })
+            .collect();
         let topic = CreatableTopic {
             name: name.into(),
-            num_partitions: 1,
+            num_partitions: partitions,
             replication_factor: 1,
+            configs,
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
@@ -82,9 +88,9 @@ pub(crate) fn receive(from: &mut impl Read, frame: &mut Vec<u8>) {
     from.read_exact(frame).expect("a whole answer");
 }
 
-/// A Produce request (v7) as a whole frame.
-pub(crate) fn produce_frame(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
-    let data = PartitionProduceData { index: 0, records: Some(records) };
+/// A Produce request (v7) as a whole frame, which ends with `records`.
+pub(crate) fn produce_frame(topic: &str, partition: i32, acks: i16, records: &[u8]) -> Vec<u8> {
+    let data = PartitionProduceData { index: partition, records: Some(records) };
     let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
     let request = ProduceRequest { acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
     encode_request(&request, 7, 1, None).expect("a valid request").to_vec()
@@ -97,8 +103,9 @@ pub(crate) fn produce_error(topic: &str, answer: &[u8]) -> i16 {
 }
 
 /// A Fetch request (v4) as a whole frame, sized as the Java consumer's.
-pub(crate) fn fetch_frame(topic: &str, fetch_offset: i64) -> Vec<u8> {
-    let partition = FetchPartition { fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
+pub(crate) fn fetch_frame(topic: &str, partition: i32, fetch_offset: i64) -> Vec<u8> {
+    let partition =
+        FetchPartition { partition, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
     let topic = FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() };
     let request = FetchRequest {
         max_wait_ms: 500,

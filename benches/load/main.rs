@@ -30,9 +30,11 @@ mod connection;
 mod http;
 mod latency;
 mod options;
+mod pace;
 mod process;
 mod report;
 mod throughput;
+mod traffic;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -92,11 +94,15 @@ impl Broker {
         Broker::Ours(Box::new(child), directory)
     }
 
-    fn connect(&self) -> Connection {
+    fn address(&self) -> std::net::SocketAddr {
         match self {
-            Broker::Ours(child, _) => Connection::open(child.kafka),
-            Broker::Elsewhere(address) => Connection::open(*address),
+            Broker::Ours(child, _) => child.kafka,
+            Broker::Elsewhere(address) => *address,
         }
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.address())
     }
 
     /// User and system time so far; nothing is known of a broker elsewhere.
