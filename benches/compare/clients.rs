@@ -26,7 +26,9 @@ pub(crate) fn librdkafka(contender: &Contender, megabytes: u64, label: &'static 
     timed(contender, label, "librdkafka produce 1 KB, acks=1", bytes, report, || {
         produce(&bootstrap, &topic, records);
     });
-    timed(contender, label, "librdkafka consume 1 KB", bytes, report, || consume(&bootstrap, &topic, records));
+    timed(contender, label, "librdkafka consume 1 KB", bytes, report, || {
+        consume(&bootstrap, &topic, records)
+    });
     contender.connect().delete_topic(&topic);
 }
 
@@ -42,7 +44,11 @@ fn produce(bootstrap: &str, topic: &str, records: u64) {
     for _ in 0..records {
         let mut record = BaseRecord::<(), [u8]>::to(topic).payload(&value);
         while let Err((error, back)) = producer.send(record) {
-            assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "producing to {topic}");
+            assert_eq!(
+                error,
+                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
+                "producing to {topic}"
+            );
             producer.poll(Duration::from_millis(1));
             record = back;
         }
@@ -66,7 +72,13 @@ fn consume(bootstrap: &str, topic: &str, records: u64) {
 }
 
 /// `kafka-producer-perf-test` and `kafka-consumer-perf-test`: records of 1 KB, no limit on the rate.
-pub(crate) fn perf_tools(contender: &Contender, jars: &Path, megabytes: u64, label: &'static str, report: &mut Report) {
+pub(crate) fn perf_tools(
+    contender: &Contender,
+    jars: &Path,
+    megabytes: u64,
+    label: &'static str,
+    report: &mut Report,
+) {
     let topic = format!("perf-{}", std::process::id());
     contender.connect().create_topic(&topic, 1, &[]);
     let bootstrap = contender.address().to_string();
@@ -77,15 +89,36 @@ pub(crate) fn perf_tools(contender: &Contender, jars: &Path, megabytes: u64, lab
     timed(contender, label, "kafka-producer-perf-test 1 KB (start included)", bytes, report, || {
         tool(
             jars,
-            &["ProducerPerformance", "--topic", &topic, "--num-records", &records, "--record-size", &size,
-              "--throughput", "-1", "--producer-props", &server, "acks=1"],
+            &[
+                "ProducerPerformance",
+                "--topic",
+                &topic,
+                "--num-records",
+                &records,
+                "--record-size",
+                &size,
+                "--throughput",
+                "-1",
+                "--producer-props",
+                &server,
+                "acks=1",
+            ],
         );
     });
     timed(contender, label, "kafka-consumer-perf-test 1 KB (start included)", bytes, report, || {
         tool(
             jars,
-            &["ConsumerPerformance", "--bootstrap-server", &bootstrap, "--topic", &topic, "--num-records", &records,
-              "--timeout", "60000"],
+            &[
+                "ConsumerPerformance",
+                "--bootstrap-server",
+                &bootstrap,
+                "--topic",
+                &topic,
+                "--num-records",
+                &records,
+                "--timeout",
+                "60000",
+            ],
         );
     });
     contender.connect().delete_topic(&topic);

@@ -125,7 +125,8 @@ impl Contender {
     /// The most bytes that were ever resident.
     pub(crate) fn peak_resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
         kilobytes.and_then(|text| text.parse::<u64>().ok()).expect("a number of kB") * 1024
     }
 }

@@ -12,7 +12,12 @@ use crate::report::Report;
 
 const RATE: u64 = 1000;
 
-pub(crate) fn connections(contender: &Contender, options: &Options, label: &'static str, report: &mut Report) {
+pub(crate) fn connections(
+    contender: &Contender,
+    options: &Options,
+    label: &'static str,
+    report: &mut Report,
+) {
     let before = contender.resident_bytes();
     let began = Instant::now();
     let idle: Vec<Connection> = (0..options.connections)
@@ -32,7 +37,12 @@ pub(crate) fn connections(contender: &Contender, options: &Options, label: &'sta
 }
 
 /// Last of all: the partitions stay.
-pub(crate) fn partitions(contender: &mut Contender, options: &Options, label: &'static str, report: &mut Report) {
+pub(crate) fn partitions(
+    contender: &mut Contender,
+    options: &Options,
+    label: &'static str,
+    report: &mut Report,
+) {
     let before = contender.resident_bytes();
     let began = Instant::now();
     let topic = format!("wide-{}", std::process::id());

@@ -21,6 +21,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its job")]
 
 #[path = "../../tests/process/support/child.rs"]
+#[expect(dead_code, reason = "shared with the tests, which look at more of it")]
 mod child;
 mod clients;
 #[path = "../load/connection.rs"]
@@ -72,7 +73,10 @@ fn main() {
         unsynced: Contender::kindred(OURS, &binary, &[("log.acks.all.sync", "false")]),
         kafka: Contender::kafka(&jars, &options.heap),
     };
-    report.note(format!("Kafka's heap: {}; rounds: {}; {} MB a throughput figure", options.heap, options.rounds, options.megabytes));
+    report.note(format!(
+        "Kafka's heap: {}; rounds: {}; {} MB a throughput figure",
+        options.heap, options.rounds, options.megabytes
+    ));
     if options.wants("start") {
         starts(&mut field, &mut report);
     }
@@ -85,7 +89,12 @@ fn main() {
         latency(&field, &options, &mut report);
     }
     for contender in [&field.synced, &field.kafka] {
-        report.add(contender.name, "peak resident memory so far", "MB", contender.peak_resident_bytes() as f64 / 1e6);
+        report.add(
+            contender.name,
+            "peak resident memory so far",
+            "MB",
+            contender.peak_resident_bytes() as f64 / 1e6,
+        );
     }
     if options.wants("connections") {
         for contender in [&field.synced, &field.kafka] {
@@ -150,7 +159,12 @@ fn starts(field: &mut Field, report: &mut Report) {
     }
     for contender in [&mut field.synced, &mut field.kafka] {
         contender.stop();
-        report.add(contender.name, "start to first answer, empty", "ms", contender.start().as_secs_f64() * 1e3);
+        report.add(
+            contender.name,
+            "start to first answer, empty",
+            "ms",
+            contender.start().as_secs_f64() * 1e3,
+        );
     }
 }
 
@@ -208,7 +222,8 @@ fn latency(field: &Field, options: &Options, report: &mut Report) {
         for _ in 0..options.rounds {
             for (contender, (_, all)) in [ours, &field.kafka].into_iter().zip(&mut curves) {
                 let topic = format!("latency-{rate}-{acks}");
-                let flush: &[_] = if synced && contender.is_kafka() { &[("flush.messages", "1")] } else { &[] };
+                let flush: &[_] =
+                    if synced && contender.is_kafka() { &[("flush.messages", "1")] } else { &[] };
                 contender.connect().create_topic(&topic, 1, flush);
                 let histogram = pace::end_to_end(contender.address(), &topic, acks, rate, options.seconds);
                 for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
@@ -221,6 +236,7 @@ fn latency(field: &Field, options: &Options, report: &mut Report) {
         }
         let title = format!("End-to-end latency, {rate} msg/s of {} B, {how}", pace::VALUE_BYTES);
         let file = format!("latency-{rate}-{}.svg", if synced { "synced" } else { "acks1" });
-        fs::write(options.out.join(file), plot::percentiles(&title, &curves)).expect("the results' directory");
+        fs::write(options.out.join(file), plot::percentiles(&title, &curves))
+            .expect("the results' directory");
     }
 }

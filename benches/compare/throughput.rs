@@ -83,10 +83,20 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
 }
 
 /// Produces one case and consumes what it produced: with one reader, then with eight beside a producer.
-pub(crate) fn measure(contender: &Contender, case: &Case, options: &Options, label: &'static str, report: &mut Report) {
+pub(crate) fn measure(
+    contender: &Contender,
+    case: &Case,
+    options: &Options,
+    label: &'static str,
+    report: &mut Report,
+) {
     let topic = format!("throughput-{}", std::process::id());
     let synced = case.synced && contender.is_kafka();
-    contender.connect().create_topic(&topic, case.partitions, if synced { &[("flush.messages", "1")] } else { &[] });
+    contender.connect().create_topic(
+        &topic,
+        case.partitions,
+        if synced { &[("flush.messages", "1")] } else { &[] },
+    );
     let shape = Shape {
         value_bytes: case.value_bytes,
         partitions: case.partitions,

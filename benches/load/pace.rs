@@ -48,7 +48,13 @@ impl Schedule {
 }
 
 /// Sends by the schedule from one thread and receives on two others, through partition 0; gives nanoseconds.
-pub(crate) fn end_to_end(address: SocketAddr, topic: &str, acks: i16, rate: u64, seconds: u64) -> Histogram<u64> {
+pub(crate) fn end_to_end(
+    address: SocketAddr,
+    topic: &str,
+    acks: i16,
+    rate: u64,
+    seconds: u64,
+) -> Histogram<u64> {
     let producer = Connection::open(address);
     let consumer = Connection::open(address);
     let schedule = &Schedule::new(rate, seconds);
