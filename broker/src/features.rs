@@ -21,7 +21,8 @@ pub(crate) struct Feature {
 }
 
 /// All of them, by name.
-pub(crate) const FEATURES: [Feature; 2] = [
+pub(crate) const FEATURES: [Feature; 3] = [
+    Feature { name: "group.version", min: 0, max: 1, level: 1 },
     // 4.0-IV0 to 4.0-IV3, by whose formats the catalogue is written.
     Feature { name: "metadata.version", min: 22, max: 25, level: 25 },
     Feature { name: "transaction.version", min: 0, max: 2, level: 2 },
@@ -56,7 +57,7 @@ mod tests {
     fn clients_that_cannot_read_a_minimum_of_0_are_not_shown_one() {
         let names = |version| supported(version).into_iter().map(|feature| feature.name).collect::<Vec<_>>();
         assert_eq!(names(3), ["metadata.version"]);
-        assert_eq!(names(4), ["metadata.version", "transaction.version"]);
+        assert_eq!(names(4), ["group.version", "metadata.version", "transaction.version"]);
         assert!(FEATURES.is_sorted_by_key(|feature| feature.name));
         assert!(
             finalized().iter().any(|one| one.name == "transaction.version" && one.max_version_level == 2)

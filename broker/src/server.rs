@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use crate::admin::{self, HttpBindError, HttpServer, Recommendations};
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Listener, ServerConfig};
-use crate::coordinator::group::GroupConfig;
+use crate::coordinator::group::{Assignor, ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 use crate::coordinator::transaction::{
     ProducerIdError, ProducerIds, TransactionConfig, TransactionCoordinator,
 };
@@ -18,6 +18,7 @@ use crate::coordinator::{CoordinatorEnv, CoordinatorLogError, GroupCoordinator};
 use crate::coordinator_log::InternalTopic;
 use crate::event_log::BrokerLog;
 use crate::feed::{self, Feed};
+use crate::group_topics::CatalogTopics;
 use crate::handlers::{Cx, Node};
 use crate::housekeeping;
 use crate::metrics::Metrics;
@@ -203,8 +204,8 @@ fn open(config: Arc<ServerConfig>, env: Env, tasks: Tasks) -> Result<(Arc<Cx>, A
     let offsets =
         InternalTopic::offsets(Arc::clone(&catalog), syncer.clone(), env.clone(), Arc::clone(&config));
     let partitions = offsets.partition_count();
-    let groups =
-        GroupCoordinator::new(group_config(&config), partitions, Arc::new(offsets), coordinator_env(&env));
+    let coordinator_env = coordinator_env(&env, &catalog);
+    let groups = GroupCoordinator::new(group_config(&config), partitions, Arc::new(offsets), coordinator_env);
     let loaded = groups.load()?;
     if loaded.skipped > 0 {
         warn!(records = loaded.skipped, "group records passed over: not understood");
@@ -281,10 +282,17 @@ fn group_config(config: &ServerConfig) -> GroupConfig {
         offset_metadata_max_chars: config.offset_metadata_max_bytes,
         offsets_retention: config.offsets_retention,
         offsets_retention_check_interval: config.offsets_retention_check_interval,
+        consumer: ConsumerGroupConfig {
+            session_timeout: config.group_consumer_session_timeout,
+            heartbeat_interval: config.group_consumer_heartbeat_interval,
+            max_size: config.group_consumer_max_size,
+            assignors: Assignor::named(&config.group_consumer_assignors),
+            migration: MigrationPolicy::named(&config.group_consumer_migration_policy),
+        },
     }
 }
 
-fn coordinator_env(env: &Env) -> CoordinatorEnv {
+fn coordinator_env(env: &Env, catalog: &Arc<Catalog>) -> CoordinatorEnv {
     let (clock, random) = (Arc::clone(&env.clock), Arc::clone(&env.random));
     CoordinatorEnv {
         wall_clock: Box::new(move || clock.now()),
@@ -293,6 +301,7 @@ fn coordinator_env(env: &Env) -> CoordinatorEnv {
             random.fill(&mut bits);
             u128::from_be_bytes(bits)
         }),
+        topics: Arc::new(CatalogTopics::new(Arc::clone(catalog))),
     }
 }
 

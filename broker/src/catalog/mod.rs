@@ -202,6 +202,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), CatalogError> {
 
 #[derive(Debug, Default)]
 struct Maps {
+    /// Rises with every change.
+    version: u64,
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     by_id: HashMap<TopicId, Arc<Topic>>,
 }
@@ -339,6 +341,17 @@ impl Catalog {
         self.maps.read().by_name.values().cloned().collect()
     }
 
+    /// A number that rises with every change of topics.
+    pub(crate) fn version(&self) -> u64 {
+        self.maps.read().version
+    }
+
+    /// All topics, by name, and the version they are of.
+    pub(crate) fn versioned_topics(&self) -> (u64, Vec<Arc<Topic>>) {
+        let maps = self.maps.read();
+        (maps.version, maps.by_name.values().cloned().collect())
+    }
+
     /// Whether `new` could be made now, and what it would be.
     pub(crate) fn check(&self, new: &NewTopic) -> Result<Planned, CatalogError> {
         check_name(&new.name)?;
@@ -434,6 +447,7 @@ impl Catalog {
         self.commit(&mut journal, vec![Record::RemoveTopic { id: current.id }])?;
         {
             let mut maps = self.maps.write();
+            maps.version += 1;
             maps.by_name.remove(&current.name);
             maps.by_id.remove(&current.id);
         }
@@ -499,6 +513,7 @@ impl Catalog {
     fn insert(&self, topic: Topic) -> Arc<Topic> {
         let topic = Arc::new(topic);
         let mut maps = self.maps.write();
+        maps.version += 1;
         maps.by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
         maps.by_id.insert(topic.id, Arc::clone(&topic));
         topic

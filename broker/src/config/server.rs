@@ -195,6 +195,34 @@ keys! {
         "group.initial.rebalance.delay.ms", Some("0"), Form::Int(0, i32::MAX), Medium;
     /// Members that a group may have.
     group_max_size: usize = "group.max.size", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+    /// How long a member of a consumer group (KIP-848) may stay silent.
+    group_consumer_session_timeout: Duration =
+        "group.consumer.session.timeout.ms", Some("45000"), Form::Int(1, i32::MAX), Medium;
+    /// The least that `group.consumer.session.timeout.ms` may be.
+    group_consumer_min_session_timeout: Duration =
+        "group.consumer.min.session.timeout.ms", Some("45000"), Form::Int(1, i32::MAX), Medium;
+    /// The most that `group.consumer.session.timeout.ms` may be.
+    group_consumer_max_session_timeout: Duration =
+        "group.consumer.max.session.timeout.ms", Some("60000"), Form::Int(1, i32::MAX), Medium;
+    /// How often members of consumer groups are told to say that they are there.
+    group_consumer_heartbeat_interval: Duration =
+        "group.consumer.heartbeat.interval.ms", Some("5000"), Form::Int(1, i32::MAX), Medium;
+    /// The least that `group.consumer.heartbeat.interval.ms` may be.
+    group_consumer_min_heartbeat_interval: Duration =
+        "group.consumer.min.heartbeat.interval.ms", Some("5000"), Form::Int(1, i32::MAX), Medium;
+    /// The most that `group.consumer.heartbeat.interval.ms` may be.
+    group_consumer_max_heartbeat_interval: Duration =
+        "group.consumer.max.heartbeat.interval.ms", Some("15000"), Form::Int(1, i32::MAX), Medium;
+    /// Members that a consumer group may have.
+    group_consumer_max_size: usize =
+        "group.consumer.max.size", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+    /// The assignors of consumer groups; the first is for members that do not ask for one.
+    group_consumer_assignors: String =
+        "group.consumer.assignors", Some("uniform,range"), Form::SomeOf(&["uniform", "range"]), Medium;
+    /// Whether a classic group may become a consumer group when a member that speaks KIP-848's protocol joins
+    /// it (`upgrade`), a consumer group a classic one when the last such member goes (`downgrade`), or both.
+    group_consumer_migration_policy: String = "group.consumer.migration.policy", Some("bidirectional"),
+        Form::OneOf(&["disabled", "upgrade", "downgrade", "bidirectional"]), Medium;
 
     /// Partitions of the topic that holds transactional ids. It counts when the topic is made.
     transaction_state_log_num_partitions: i32 =
@@ -347,7 +375,36 @@ impl ServerConfig {
             let message = "`group.min.session.timeout.ms` is greater than `group.max.session.timeout.ms`";
             return Err(ConfigError::Conflict(message.into()));
         }
+        self.check_consumer_groups()?;
         super::TopicConfig::effective(self, &BTreeMap::new()).map(drop)
+    }
+
+    fn check_consumer_groups(&self) -> Result<(), ConfigError> {
+        let conflict = |message: &str| Err(ConfigError::Conflict(message.into()));
+        let session = self.group_consumer_session_timeout;
+        if !(self.group_consumer_min_session_timeout..=self.group_consumer_max_session_timeout)
+            .contains(&session)
+        {
+            return conflict(
+                "`group.consumer.session.timeout.ms` is not between `group.consumer.min.session.timeout.ms` \
+                 and `group.consumer.max.session.timeout.ms`",
+            );
+        }
+        let heartbeat = self.group_consumer_heartbeat_interval;
+        if !(self.group_consumer_min_heartbeat_interval..=self.group_consumer_max_heartbeat_interval)
+            .contains(&heartbeat)
+        {
+            return conflict(
+                "`group.consumer.heartbeat.interval.ms` is not between \
+                 `group.consumer.min.heartbeat.interval.ms` and `group.consumer.max.heartbeat.interval.ms`",
+            );
+        }
+        if heartbeat >= session {
+            return conflict(
+                "`group.consumer.heartbeat.interval.ms` is not less than `group.consumer.session.timeout.ms`",
+            );
+        }
+        Ok(())
     }
 
     /// The directory that holds everything this broker keeps.
@@ -548,6 +605,13 @@ mod tests {
                 &[],
                 &["group.min.session.timeout.ms=9", "group.max.session.timeout.ms=8"],
                 "`group.min.session.timeout.ms` is greater than `group.max.session.timeout.ms`",
+            ),
+            (
+                None,
+                &[],
+                &["group.consumer.session.timeout.ms=10000"],
+                "`group.consumer.session.timeout.ms` is not between `group.consumer.min.session.timeout.ms` \
+                 and `group.consumer.max.session.timeout.ms`",
             ),
         ] {
             assert_eq!(said(file, environment, arguments), expected);

@@ -113,10 +113,13 @@ impl<'a> Replayer<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::records::Compression;
     use protocol::types::{Epoch, Offset, PartitionIndex};
 
     use super::*;
+    use crate::coordinator::group::harness::FixedTopics;
     use crate::coordinator::group::records::{CommittedOffset, GroupMetadata, MemberMetadata, OffsetKey};
     use crate::coordinator::group::requests::FetchOffsetsRequest;
     use crate::coordinator::group::{GroupConfig, GroupShard};
@@ -154,7 +157,7 @@ mod tests {
 
     /// Replays `batches` as a log that begins at 0; also how many records were skipped.
     fn replay(batches: &[Vec<u8>]) -> (GroupShard, u64) {
-        let mut shard = GroupShard::new(GroupConfig::default());
+        let mut shard = GroupShard::new(GroupConfig::default(), Arc::new(FixedTopics::default()));
         let mut replayer = Replayer::new(&mut shard);
         let mut next = Offset(0);
         for bytes in batches {
@@ -170,7 +173,11 @@ mod tests {
 
     /// Partition, offset (or `None` while it is unstable), in order.
     fn fetch(shard: &GroupShard) -> Vec<(i32, Option<i64>)> {
-        let request = FetchOffsetsRequest { group_id: "g".to_owned(), topics: None, require_stable: true };
+        let request = FetchOffsetsRequest {
+            group_id: "g".to_owned(),
+            require_stable: true,
+            ..FetchOffsetsRequest::default()
+        };
         let partitions = shard.fetch(&request).topics.into_iter().flat_map(|topic| topic.partitions);
         let shown = partitions.map(|at| (at.partition.0, at.error.is_ok().then_some(at.offset.0)));
         shown.collect()

@@ -34,10 +34,12 @@ use super::BoxFuture;
 use super::batches::{Encoded, Replayer, encode, encode_in_transaction};
 use super::group::records::{GroupRecord, RecordError};
 use super::group::requests::{
-    CommitRequest, CommitResponse, DeleteOffsetsRequest, DeleteOffsetsResponse, DescribedGroup,
-    FetchOffsetsRequest, FetchOffsetsResponse, HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest,
-    LeaveResponse, ListRequest, ListedGroup, SyncRequest, SyncResponse,
+    CommitRequest, CommitResponse, ConsumerHeartbeatRequest, ConsumerHeartbeatResponse, DeleteOffsetsRequest,
+    DeleteOffsetsResponse, DescribedConsumerGroup, DescribedGroup, FetchOffsetsRequest, FetchOffsetsResponse,
+    HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest, LeaveResponse, ListRequest, ListedGroup,
+    Refusal, SyncRequest, SyncResponse,
 };
+use super::group::topics::Topics;
 use super::group::{Answer, GroupConfig, GroupShard, Now, Step, Ticket};
 
 /// The internal topic that a coordinator keeps its records in, whose partitions it alone appends to.
@@ -89,6 +91,8 @@ pub struct CoordinatorEnv {
     pub wall_clock: Box<dyn Fn() -> TimestampMs + Send + Sync>,
     /// 128 random bits a call, for member ids. Two alike would be two members with one id.
     pub random: Box<dyn Fn() -> u128 + Send + Sync>,
+    /// The topics that consumer groups may read.
+    pub topics: Arc<dyn Topics>,
 }
 
 /// The group coordinator. Shared by all handlers.
@@ -185,7 +189,7 @@ impl GroupCoordinator {
     }
 
     fn load_slot(&self, slot: &Slot, report: &mut LoadReport) -> Result<(), CoordinatorLogError> {
-        let mut shard = GroupShard::new(self.config.clone());
+        let mut shard = GroupShard::new(self.config.clone(), Arc::clone(&self.env.topics));
         let mut replayer = Replayer::new(&mut shard);
         let end = self.log.read_all(slot.partition, &mut |batch| replayer.replay(batch))?;
         report.records += replayer.records;
@@ -340,7 +344,7 @@ impl GroupCoordinator {
             let step = live.shard.append_failed(group_id, now);
             live.hand_out(step.answers, None);
         }
-        live.shard.settle(group_id);
+        live.shard.settle(group_id, now);
         if live.shard.next_due().is_some_and(|due| due_before.is_none_or(|before| due < before)) {
             self.sooner.notify_one();
         }
@@ -492,6 +496,27 @@ impl GroupCoordinator {
         left.await.unwrap_or_else(LeaveResponse::refused)
     }
 
+    /// ConsumerGroupHeartbeat.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn consumer_heartbeat(
+        &self,
+        request: ConsumerHeartbeatRequest,
+    ) -> Result<ConsumerHeartbeatResponse, Refusal> {
+        let random = (self.env.random)();
+        let told = |shard: &mut GroupShard, now| shard.consumer_heartbeat(&request, random, now);
+        self.tell(&request.group_id, told).await?
+    }
+
+    /// ConsumerGroupDescribe, for one group. Never waits.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND, or that the coordinator cannot tell.
+    pub fn describe_consumer(&self, group_id: &str) -> Result<DescribedConsumerGroup, Refusal> {
+        self.slot(group_id).enter()?.shard.describe_consumer(group_id, self.now())
+    }
+
     /// OffsetCommit.
     pub async fn commit_offsets(&self, request: CommitRequest) -> CommitResponse {
         let committed = self.tell(&request.group_id, |shard, now| shard.commit(&request, now));
@@ -591,6 +616,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::coordinator::group::harness::FixedTopics;
     use crate::coordinator::group::requests::{CommitPartition, CommitTopic, JoinProtocol, LeavingMember};
 
     /// A log in memory whose disk is as slow, full or broken as a test wants.
@@ -672,6 +698,7 @@ mod tests {
         let env = CoordinatorEnv {
             wall_clock: Box::new(|| TimestampMs(1_000)),
             random: Box::new(move || ids.fetch_add(1, Ordering::Relaxed).into()),
+            topics: Arc::new(FixedTopics::default()),
         };
         let log: Arc<dyn CoordinatorLog> = Arc::<Memory>::clone(log);
         GroupCoordinator::new(GroupConfig::default(), partitions, log, env)

@@ -194,7 +194,7 @@ impl Worker {
     }
 
     async fn fetch_committed(&self) -> HashMap<(String, i32), Offset> {
-        let request = FetchOffsetsRequest { group_id: GROUP.to_owned(), topics: None, require_stable: false };
+        let request = FetchOffsetsRequest { group_id: GROUP.to_owned(), ..FetchOffsetsRequest::default() };
         let fetched = self.cx.groups.fetch_offsets(request).await;
         let mut committed = HashMap::new();
         for topic in fetched.topics {

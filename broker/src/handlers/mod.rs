@@ -9,6 +9,7 @@ mod api_versions;
 mod cluster;
 mod config_resources;
 mod configs;
+mod consumer_groups;
 mod context;
 mod delegation_tokens;
 mod fetch;
@@ -90,6 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
     row::<alter_configs::IncrementalAlterConfigs>(),     // 44
     row::<reassignments::AlterPartitionReassignments>(), // 45
     row::<reassignments::ListPartitionReassignments>(),  // 46
+    row::<offsets::OffsetDelete>(),                      // 47
     row::<quotas::DescribeClientQuotas>(),               // 48
     row::<quotas::AlterClientQuotas>(),                  // 49
     row::<scram::DescribeUserScramCredentials>(),        // 50
@@ -99,6 +101,8 @@ pub(crate) const ROWS: &[Row] = &[
     row::<producers::DescribeProducers>(),               // 61
     row::<producers::DescribeTransactions>(),            // 65
     row::<producers::ListTransactions>(),                // 66
+    row::<consumer_groups::ConsumerGroupHeartbeat>(),    // 68
+    row::<consumer_groups::ConsumerGroupDescribe>(),     // 69
     row::<config_resources::ListConfigResources>(),      // 74
 ];
 

@@ -1,4 +1,4 @@
-//! How far groups have read: OffsetCommit (8), OffsetFetch (9).
+//! How far groups have read: OffsetCommit (8), OffsetFetch (9), OffsetDelete (47).
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -8,6 +8,10 @@ use protocol::error_code::ErrorCode;
 use protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
+};
+use protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestTopic, OffsetDeleteResponse, OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
 };
 use protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
@@ -19,8 +23,8 @@ use super::Cx;
 use super::handler::{Call, Handler, Reply};
 use crate::catalog::Topic;
 use crate::coordinator::group::requests::{
-    CommitPartition, CommitRequest, CommitTopic, FetchOffsetsRequest, FetchTopic, FetchedOffset,
-    NO_GENERATION,
+    AskingMember, CommitPartition, CommitRequest, CommitTopic, CommittedTopic, DeleteOffsetsRequest,
+    FetchOffsetsRequest, FetchTopic, FetchedOffset, NO_GENERATION,
 };
 
 /// First version that names topics by id (KIP-848 and KIP-516).
@@ -158,7 +162,12 @@ impl Handler for OffsetFetch {
         let group_id = request.group_id.into_owned();
         let fetched = cx
             .groups
-            .fetch_offsets(FetchOffsetsRequest { group_id, topics, require_stable: request.require_stable })
+            .fetch_offsets(FetchOffsetsRequest {
+                group_id,
+                topics,
+                require_stable: request.require_stable,
+                member: None,
+            })
             .await;
         // Versions 0 and 1 have no error of their own: each partition carries it.
         let error = fetched.error;
@@ -211,7 +220,9 @@ async fn fetch_group<'a>(
         known
     });
     let group_id = group.group_id.to_string();
-    let fetched = cx.groups.fetch_offsets(FetchOffsetsRequest { group_id, topics, require_stable }).await;
+    let member = AskingMember { id: group.member_id.map(Cow::into_owned), epoch: group.member_epoch };
+    let request = FetchOffsetsRequest { group_id, topics, require_stable, member: Some(member) };
+    let fetched = cx.groups.fetch_offsets(request).await;
     let known = fetched.topics.into_iter().map(|topic| {
         let topic_id = cx.catalog.topic(&topic.topic).map_or(TopicId::ZERO, |known| known.id);
         (Cow::Owned(topic.topic), topic_id, topic.partitions)
@@ -243,5 +254,50 @@ fn group_partition(offset: FetchedOffset) -> OffsetFetchResponsePartitions<'stat
         committed_leader_epoch: offset.leader_epoch.0,
         metadata: Some(Cow::Owned(offset.metadata)),
         error_code: offset.error.code(),
+    }
+}
+
+/// Version 0: administrators delete offsets of topics that a group does not read (KIP-496).
+pub(super) struct OffsetDelete;
+
+impl Handler for OffsetDelete {
+    type Request<'a> = OffsetDeleteRequest<'a>;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn handle<'a>(
+        cx: &'a Arc<Cx>,
+        _: &'a Call,
+        request: OffsetDeleteRequest<'a>,
+    ) -> Reply<OffsetDeleteResponse<'a>> {
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            request.topics.into_iter().partition(|topic| cx.catalog.topic(&topic.name).is_some());
+        let indexes = |topic: &OffsetDeleteRequestTopic<'_>| -> Vec<PartitionIndex> {
+            let partitions = topic.partitions.iter();
+            partitions.map(|partition| PartitionIndex(partition.partition_index)).collect()
+        };
+        let topics = known
+            .iter()
+            .map(|topic| FetchTopic { topic: topic.name.to_string(), partitions: indexes(topic) });
+        let delete =
+            DeleteOffsetsRequest { group_id: request.group_id.into_owned(), topics: topics.collect() };
+        let mut deleted = cx.groups.delete_offsets(delete).await;
+        if deleted.error.is_ok() {
+            let refused = |partition| (partition, ErrorCode::UnknownTopicOrPartition);
+            deleted.topics.extend(unknown.iter().map(|topic| CommittedTopic {
+                topic: topic.name.to_string(),
+                partitions: indexes(topic).into_iter().map(refused).collect(),
+            }));
+        }
+        let topics = deleted.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.into_iter().map(|(partition, error)| {
+                OffsetDeleteResponsePartition { partition_index: partition.0, error_code: error.code() }
+            });
+            OffsetDeleteResponseTopic { partitions: partitions.collect(), name: Cow::Owned(topic.topic) }
+        });
+        Reply::Answer(OffsetDeleteResponse {
+            error_code: deleted.error.code(),
+            topics: topics.collect(),
+            ..OffsetDeleteResponse::default()
+        })
     }
 }

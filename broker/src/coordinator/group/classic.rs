@@ -27,7 +27,7 @@ use super::state::{ClassicGroup, GroupState, JoinTimer};
 use super::{Answer, GroupConfig, Now, Step, Ticket};
 
 /// First JoinGroup version whose dynamic members must come back with the id they are given (KIP-394).
-const MEMBER_ID_REQUIRED_FROM: i16 = 4;
+pub(super) const MEMBER_ID_REQUIRED_FROM: i16 = 4;
 /// First JoinGroup version that understands `skip_assignment` (KIP-814).
 const SKIP_ASSIGNMENT_FROM: i16 = 9;
 /// How long the first JoinGroup of a member may be parked, as in Apache Kafka.
@@ -103,7 +103,6 @@ impl ClassicGroup {
     fn accepts(&self, member_id: &str, config: &GroupConfig) -> bool {
         let member = self.member(member_id);
         match self.state() {
-            GroupState::Empty | GroupState::Dead => true,
             GroupState::PreparingRebalance => {
                 member.is_some_and(|member| member.awaiting_join.is_some())
                     || self.awaiting_join_count() < config.max_size
@@ -111,6 +110,7 @@ impl ClassicGroup {
             GroupState::CompletingRebalance | GroupState::Stable => {
                 member.is_some() || self.member_count() < config.max_size
             }
+            _ => true,
         }
     }
 
@@ -158,9 +158,8 @@ impl ClassicGroup {
                 let reason = if leads { "leader rejoins" } else { "member changes its metadata" };
                 self.rejoin(request, ticket, reason, cx);
             }
-            GroupState::Empty | GroupState::Dead => {
-                cx.refuse_join(ticket, id, ErrorCode::UnknownMemberId);
-            }
+            // Empty: there are no members.
+            _ => cx.refuse_join(ticket, id, ErrorCode::UnknownMemberId),
         }
     }
 
@@ -404,7 +403,7 @@ impl ClassicGroup {
         match self.state() {
             GroupState::Stable | GroupState::CompletingRebalance => self.prepare_rebalance(reason, cx),
             GroupState::PreparingRebalance if self.all_joined() => self.complete_join(cx),
-            GroupState::PreparingRebalance | GroupState::Empty | GroupState::Dead => {}
+            _ => {}
         }
     }
 }
@@ -623,6 +622,28 @@ impl ClassicGroup {
         }
         info!(group = self.id, members = ?silent, "dropped members that have not synced");
         self.prepare_rebalance("members have not synced", cx);
+    }
+
+    /// The group was a consumer group until now, and its members are to rebalance.
+    pub(super) fn begin_after_downgrade(&mut self, cx: &mut Cx<'_>) {
+        for member in self.members_mut() {
+            member.touch(cx.now.monotonic);
+        }
+        if self.state() == GroupState::Stable {
+            self.prepare_rebalance("the group was a consumer group", cx);
+        }
+    }
+
+    /// The group becomes a consumer group: whoever waits is to join again.
+    pub(super) fn release_all(&mut self, step: &mut Step) {
+        for member in self.members_mut() {
+            let error = ErrorCode::RebalanceInProgress;
+            let join = member.awaiting_join.take();
+            let refused = |ticket| (ticket, Answer::Join(JoinResponse::refused(member.id.as_str(), error)));
+            step.answers.extend(join.map(refused));
+            let sync = member.awaiting_sync.take();
+            step.answers.extend(sync.map(|ticket| (ticket, Answer::Sync(SyncResponse::refused(error)))));
+        }
     }
 
     /// The record of the last step could not be appended, and its answers said so.

@@ -1,19 +1,52 @@
 //! A shard with a log of its own, for tests: appends, replays and restarts like the runtime, in pretended
 //! time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use protocol::ErrorCode;
-use protocol::types::{Offset, TimestampMs};
+use protocol::types::{Offset, TimestampMs, TopicId};
 
 use super::records::{EncodedRecord, GroupRecord};
 use super::requests::JoinRequest;
+use super::topics::{Topic, Topics, TopicsImage};
 use super::{Answer, GroupConfig, GroupShard, Now, Step, Ticket};
 
 /// The wall clock when the monotonic one is at zero.
 pub(super) const EPOCH: TimestampMs = TimestampMs(1_000_000);
 
+/// Topics that a test makes as it likes.
+#[derive(Debug, Default)]
+pub(in crate::coordinator) struct FixedTopics {
+    made: Mutex<(u64, BTreeMap<String, Topic>)>,
+}
+
+impl FixedTopics {
+    /// Makes a topic, or deletes it if it is to have no partitions. A topic's id is its place in the
+    /// history of topics.
+    pub(super) fn set(&self, name: &str, partitions: i32) {
+        let mut made = self.made.lock();
+        made.0 += 1;
+        let id = TopicId(u128::from(made.0).to_be_bytes());
+        if partitions == 0 {
+            made.1.remove(name);
+        } else {
+            made.1.entry(name.to_owned()).or_insert(Topic { id, partitions }).partitions = partitions;
+        }
+    }
+}
+
+impl Topics for FixedTopics {
+    fn image(&self) -> Arc<TopicsImage> {
+        let made = self.made.lock();
+        Arc::new(TopicsImage::new(made.0, made.1.clone()))
+    }
+}
+
 pub(super) struct Harness {
+    pub(super) topics: Arc<FixedTopics>,
     pub(super) config: GroupConfig,
     pub(super) shard: GroupShard,
     /// Keys and values as they would be on the disk.
@@ -27,8 +60,18 @@ pub(super) struct Harness {
 
 impl Harness {
     pub(super) fn new(config: GroupConfig) -> Self {
-        let shard = GroupShard::new(config.clone());
-        Self { config, shard, log: Vec::new(), elapsed: Duration::ZERO, broken: false, tickets: 0, ids: 0 }
+        let topics = Arc::<FixedTopics>::default();
+        let shard = GroupShard::new(config.clone(), Arc::<FixedTopics>::clone(&topics));
+        Self {
+            topics,
+            config,
+            shard,
+            log: Vec::new(),
+            elapsed: Duration::ZERO,
+            broken: false,
+            tickets: 0,
+            ids: 0,
+        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -66,7 +109,8 @@ impl Harness {
                 self.shard.replay(Offset(self.log.len() as i64 - 1), None, record);
             }
         }
-        self.shard.settle(group_id);
+        let now = self.now();
+        self.shard.settle(group_id, now);
         (answers, !failed)
     }
 
@@ -95,7 +139,7 @@ impl Harness {
 
     /// A shard that knows only the log.
     pub(super) fn reloaded(&self) -> GroupShard {
-        let mut shard = GroupShard::new(self.config.clone());
+        let mut shard = GroupShard::new(self.config.clone(), Arc::<FixedTopics>::clone(&self.topics));
         for (position, (key, value)) in self.log.iter().enumerate() {
             let record = GroupRecord::decode(key, value.as_deref()).unwrap().unwrap();
             shard.replay(Offset(position as i64), None, record);

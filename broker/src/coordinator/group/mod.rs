@@ -16,11 +16,13 @@
 //! | `state` | the classic group: states, transitions, invariants |
 //! | `member` | one member: what the log keeps of it, and what it does not |
 //! | `classic` | JoinGroup, SyncGroup, Heartbeat, LeaveGroup, timers |
+//! | `consumer` | the consumer group of KIP-848, and migration between the two |
+//! | `topics` | the cluster's topics, to subscribe to and to assign |
 //! | `offsets` | commits, look-ups, expiry, pending transactions |
 //! | `records` | the formats of `__consumer_offsets` |
 //! | `shard` | all groups of one partition of it; describe, list, delete |
 //!
-//! Left out so far: the groups of KIP-848, KIP-932 and KIP-1071. Their keys in the log are passed over.
+//! Left out so far: the groups of KIP-932 and KIP-1071. Their keys in the log are passed over.
 
 use std::time::Duration;
 
@@ -28,8 +30,11 @@ use protocol::ErrorCode;
 use protocol::types::TimestampMs;
 
 mod classic;
+mod consumer;
 #[cfg(test)]
-mod harness;
+mod consumer_model;
+#[cfg(test)]
+pub(super) mod harness;
 mod member;
 #[cfg(test)]
 mod model;
@@ -40,7 +45,9 @@ pub mod requests;
 mod scripts;
 mod shard;
 mod state;
+pub mod topics;
 
+pub use consumer::{Assignor, MigrationPolicy};
 use records::GroupRecord;
 use requests::{JoinResponse, SyncResponse};
 pub use shard::GroupShard;
@@ -63,6 +70,36 @@ pub struct GroupConfig {
     pub offsets_retention: Duration,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval: Duration,
+    /// Of consumer groups.
+    pub consumer: ConsumerGroupConfig,
+}
+
+/// The settings of consumer groups (KIP-848), under Kafka's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerGroupConfig {
+    /// `group.consumer.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `group.consumer.max.size`.
+    pub max_size: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub assignors: Vec<Assignor>,
+    /// `group.consumer.migration.policy`.
+    pub migration: MigrationPolicy,
+}
+
+impl Default for ConsumerGroupConfig {
+    /// Apache Kafka's defaults.
+    fn default() -> Self {
+        Self {
+            session_timeout: Duration::from_secs(45),
+            heartbeat_interval: Duration::from_secs(5),
+            max_size: i32::MAX as usize,
+            assignors: Assignor::ALL.to_vec(),
+            migration: MigrationPolicy { upgrade: true, downgrade: true },
+        }
+    }
 }
 
 impl Default for GroupConfig {
@@ -76,6 +113,7 @@ impl Default for GroupConfig {
             offset_metadata_max_chars: 4096,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             offsets_retention_check_interval: Duration::from_secs(10 * 60),
+            consumer: ConsumerGroupConfig::default(),
         }
     }
 }

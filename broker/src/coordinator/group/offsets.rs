@@ -74,7 +74,7 @@ pub(super) struct Offsets {
 
 /// From when on the retention of a group's offsets counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Retention {
+pub(super) enum Retention {
     /// They are in use.
     Forever,
     /// From each offset's commit.
@@ -265,22 +265,22 @@ impl Offsets {
         committed.get(topic, partition).map(|_| tombstone(group_id, topic, partition))
     }
 
-    /// Tombstones of what the group has kept too long.
+    /// Tombstones of what the group has kept too long of topics that it does not read.
     pub(super) fn forget_expired(
         &self,
-        group: &ClassicGroup,
+        group_id: &str,
+        reads: impl Fn(&str) -> bool,
+        since: Retention,
         retention: Duration,
         now: TimestampMs,
     ) -> Vec<GroupRecord> {
-        let since = retention_of(group);
         if since == Retention::Forever {
             return Vec::new();
         }
-        let subscribed = group.subscribed_topics().unwrap_or_default();
-        self.tombstones(&group.id, |topic, partition, offset| {
-            !subscribed.contains(topic)
+        self.tombstones(group_id, |topic, partition, offset| {
+            !reads(topic)
                 && is_expired(offset, since, retention, now)
-                && !self.is_pending(&group.id, topic, partition)
+                && !self.is_pending(group_id, topic, partition)
         })
     }
 
@@ -349,7 +349,7 @@ fn committed(partition: &CommitPartition, retention_ms: i64, now: TimestampMs) -
     }
 }
 
-fn retention_of(group: &ClassicGroup) -> Retention {
+pub(super) fn retention_of(group: &ClassicGroup) -> Retention {
     match (group.protocol_type(), group.state()) {
         (None, _) => Retention::FromCommit,
         (Some(_), GroupState::Empty) => group.state_since().map_or(Retention::FromCommit, Retention::From),

@@ -8,15 +8,22 @@
 //! |---|---|---|---|
 //! | 0, 1 | group, topic, partition `i32` | 0 to 4 | key 1, value 3 (1 if the client set its own retention) |
 //! | 2 | group | 0 to 4 | key 2, value 3 |
+//! | 3 to 8, 16 | see `consumer` | 0 | value 0 |
 //!
-//! A record without a value (a tombstone) removes what its key names. Key types 3 and above belong to
-//! KIP-848, share and streams groups; [`GroupRecord::decode`] passes them over, as Apache Kafka passes
-//! over types it does not know.
+//! A record without a value (a tombstone) removes what its key names. Other key types belong to share and
+//! streams groups; [`GroupRecord::decode`] passes them over, as Apache Kafka passes over types it does not
+//! know.
 //!
 //! Source: `OffsetCommitKey.json`, `OffsetCommitValue.json`, `GroupMetadataKey.json` and
 //! `GroupMetadataValue.json` in Apache Kafka's group-coordinator.
 
+mod consumer;
+
 use bytes::Bytes;
+pub use consumer::{
+    ClassicInfo, ConsumerPart, CurrentAssignment, GroupEpoch, MemberInfo, MemberState, Partitions,
+    ResolvedRegex,
+};
 use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs};
 
 /// Key type of a committed offset; type 0 has the same fields and is read, not written.
@@ -48,6 +55,13 @@ pub enum GroupRecord {
         group_id: String,
         /// The group, or `None` to forget it.
         value: Option<GroupMetadata>,
+    },
+    /// One part of a consumer group (KIP-848), or that it is gone.
+    Consumer {
+        /// The group.
+        group_id: String,
+        /// The part.
+        part: ConsumerPart,
     },
 }
 
@@ -141,7 +155,7 @@ impl GroupRecord {
     pub fn group_id(&self) -> &str {
         match self {
             Self::OffsetCommit { key, .. } => &key.group_id,
-            Self::GroupMetadata { group_id, .. } => group_id,
+            Self::GroupMetadata { group_id, .. } | Self::Consumer { group_id, .. } => group_id,
         }
     }
 
@@ -163,6 +177,11 @@ impl GroupRecord {
                 let value = value.map(GroupMetadata::decode).transpose()?;
                 Ok(Some(Self::GroupMetadata { group_id, value }))
             }
+            kind @ (consumer::EPOCH_KEY..=consumer::CURRENT_KEY | consumer::REGEX_KEY) => {
+                let group_id = key.string()?;
+                let part = ConsumerPart::decode(kind, &mut key, value)?;
+                Ok(Some(Self::Consumer { group_id, part }))
+            }
             _ => Ok(None),
         }
     }
@@ -182,6 +201,9 @@ impl GroupRecord {
                 put_i16(&mut out, GROUP_METADATA_KEY);
                 put_string(&mut out, group_id)?;
                 Ok((out, value.as_ref().map(GroupMetadata::encode).transpose()?))
+            }
+            Self::Consumer { group_id, part } => {
+                Ok((consumer::encode_key(group_id, part)?, part.encode_value()?))
             }
         }
     }
@@ -397,15 +419,37 @@ impl<'a> Fields<'a> {
         self.len(Self::i32)?.ok_or(RecordError::Truncated)
     }
 
+    /// An array. Its count is not trusted: memory grows only as entries are really read.
+    fn list<T>(
+        &mut self,
+        entry: impl Fn(&mut Self) -> Result<T, RecordError>,
+    ) -> Result<Vec<T>, RecordError> {
+        let count = self.array_len()?;
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            entries.push(entry(self)?);
+        }
+        Ok(entries)
+    }
+
     /// Passes over the tagged fields of a flexible structure.
     fn skip_tags(&mut self) -> Result<(), RecordError> {
+        self.tags(|_, _| Ok(()))
+    }
+
+    /// Hands over the tagged fields of a flexible structure: tag and bytes.
+    fn tags(
+        &mut self,
+        mut read: impl FnMut(u32, &mut Fields<'a>) -> Result<(), RecordError>,
+    ) -> Result<(), RecordError> {
         if !self.flexible {
             return Ok(());
         }
         for _ in 0..self.unsigned_varint()? {
-            let _tag = self.unsigned_varint()?;
+            let tag = self.unsigned_varint()?;
             let len = self.unsigned_varint()?;
-            self.take(len as usize)?;
+            let rest = self.take(len as usize)?;
+            read(tag, &mut Fields { rest, flexible: true })?;
         }
         Ok(())
     }
@@ -589,7 +633,7 @@ mod tests {
         assert_eq!(GroupRecord::decode(key0, None), Ok(Some(expected)));
         let gone = GroupRecord::GroupMetadata { group_id: "gr".to_owned(), value: None };
         assert_eq!(GroupRecord::decode(b"\0\x02\0\x02gr", None), Ok(Some(gone)));
-        for other in [3i16, 8, 15, 23, 1000] {
+        for other in [9i16, 15, 17, 23, 1000] {
             assert_eq!(GroupRecord::decode(&other.to_be_bytes(), Some(b"whatever")), Ok(None));
         }
     }
@@ -618,7 +662,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 0i16..3, key: Vec<u8>, version in 0i16..6, value: Vec<u8>) {
+        fn any_bytes_are_read_or_refused(kind in 0i16..17, key: Vec<u8>, version in 0i16..6, value: Vec<u8>) {
             let key = [&kind.to_be_bytes()[..], &key].concat();
             let value = [&version.to_be_bytes()[..], &value].concat();
             if let Ok(Some(record)) = GroupRecord::decode(&key, Some(&value)) {

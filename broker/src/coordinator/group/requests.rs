@@ -4,7 +4,10 @@
 //! version does a request carry `api_version`; everything else that a version lacks has the value that
 //! the field's documentation names.
 
+mod consumer;
+
 use bytes::Bytes;
+pub use consumer::*;
 use protocol::ErrorCode;
 use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs};
 
@@ -299,6 +302,17 @@ pub struct FetchOffsetsRequest {
     pub topics: Option<Vec<FetchTopic>>,
     /// Offsets of open transactions are UNSTABLE_OFFSET_COMMIT (from version 7).
     pub require_stable: bool,
+    /// The member of a consumer group that asks, if it says (from version 9).
+    pub member: Option<AskingMember>,
+}
+
+/// A member of a consumer group that looks offsets up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskingMember {
+    /// The member's id, or null.
+    pub id: Option<String>,
+    /// The member's epoch; -1 for none.
+    pub epoch: i32,
 }
 
 /// One topic to look up.

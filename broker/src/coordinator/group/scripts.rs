@@ -12,13 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Block, Command, Context};
 use protocol::ErrorCode;
-use protocol::consumer::ConsumerProtocolSubscription;
+use protocol::consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition};
 use protocol::types::{Epoch, Offset, PartitionIndex};
 
 use super::harness::{EPOCH, Harness};
-use super::records::GroupRecord;
+use super::records::{ConsumerPart, GroupRecord, Partitions};
 use super::requests::*;
-use super::{Answer, GroupConfig, Step, Ticket};
+use super::topics::Topics;
+use super::{Answer, Assignor, GroupConfig, MigrationPolicy, Step, Ticket};
 
 /// What `new_member_id` makes of a small number, up to its last two digits.
 const UUID: &str = "-00000000-0000-4000-8000-0000000000";
@@ -52,15 +53,47 @@ fn short(text: &str) -> String {
     format!("{before}.{}{}", u8::from_str_radix(n, 16).unwrap(), short(after))
 }
 
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
 
-/// A consumer's subscription to `topics`.
-fn subscription(topics: &str) -> Bytes {
+/// A consumer's subscription to `topics`, owning some partitions of them.
+fn subscription(topics: &str, owned: &str) -> Bytes {
     let topics = topics.split('/').map(Cow::Borrowed).collect();
-    let subscription = ConsumerProtocolSubscription { topics, ..ConsumerProtocolSubscription::default() };
+    let owned = owned.split('/').filter_map(|one| one.split_once('-'));
+    let owned_partitions = owned
+        .map(|(topic, partition)| TopicPartition {
+            topic: Cow::Borrowed(topic),
+            partitions: vec![partition.parse().unwrap()],
+        })
+        .collect();
+    let subscription =
+        ConsumerProtocolSubscription { topics, owned_partitions, ..ConsumerProtocolSubscription::default() };
     protocol::consumer::encode(&subscription, protocol::consumer::VERSION_MAX).unwrap()
+}
+
+/// A consumer's assignment if it looks like one (`t-0/t-1`), else the text itself.
+fn assignment(given: &str) -> Bytes {
+    let split = |one: &str| {
+        let (topic, partition) = one.split_once('-')?;
+        let partitions = vec![partition.parse().ok()?];
+        Some(TopicPartition { topic: Cow::Owned(topic.to_owned()), partitions })
+    };
+    let Some(assigned_partitions) = given.split('/').map(split).collect() else {
+        return Bytes::copy_from_slice(given.as_bytes());
+    };
+    let assignment = ConsumerProtocolAssignment { assigned_partitions, user_data: None };
+    protocol::consumer::encode(&assignment, 0).unwrap()
+}
+
+fn show_assignment(bytes: &[u8]) -> String {
+    let Ok((_, read)) = protocol::consumer::decode::<ConsumerProtocolAssignment<'_>>(bytes) else {
+        return shown(bytes);
+    };
+    let each = read.assigned_partitions.iter().flat_map(|topic| {
+        topic.partitions.iter().map(move |partition| format!("{}-{partition}", topic.topic))
+    });
+    each.collect::<Vec<_>>().join("/")
 }
 
 fn seconds(args: &mut ArgumentConsumer<'_>, key: &str, otherwise: i32) -> Result<i32, Box<dyn Error>> {
@@ -81,7 +114,8 @@ impl Scripts {
     fn join(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
         let client = args.take_key("client").unwrap_or("c");
         let metadata = args.take_key("metadata").unwrap_or("m").to_owned().into();
-        let metadata = args.take_key("topics").map_or(metadata, subscription);
+        let owned = args.take_key("owned").unwrap_or_default();
+        let metadata = args.take_key("topics").map_or(metadata, |topics| subscription(topics, owned));
         let names = args.take_key("protocols").unwrap_or("range").split('/').filter(|name| !name.is_empty());
         let protocols = names.map(|name| JoinProtocol { name: name.to_owned(), metadata: metadata.clone() });
         let request = JoinRequest {
@@ -113,7 +147,7 @@ impl Scripts {
         };
         // What is left is member=assignment.
         while let Some((member, assignment)) = args.next_key() {
-            request.assignments.push((long(member), Bytes::copy_from_slice(assignment.as_bytes())));
+            request.assignments.push((long(member), self::assignment(assignment)));
         }
         let (ticket, now) = (self.harness.ticket(), self.harness.now());
         let step = self.harness.shard.sync(&request, ticket, now);
@@ -198,7 +232,8 @@ impl Scripts {
     fn fetch(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
         let group_id = args.take_key("group").unwrap_or("g").to_owned();
         let topics = Some(topics(args)).filter(|topics| !topics.is_empty());
-        let request = FetchOffsetsRequest { group_id, topics, require_stable: true };
+        let request =
+            FetchOffsetsRequest { group_id, topics, require_stable: true, ..FetchOffsetsRequest::default() };
         let response = self.harness.shard.fetch(&request);
         let mut out = String::new();
         for topic in response.topics {
@@ -238,7 +273,7 @@ impl Scripts {
             message.unwrap_or_default(),
         );
         for member in group.members {
-            let (metadata, assignment) = (text(&member.metadata), text(&member.assignment));
+            let (metadata, assignment) = (shown(&member.metadata), show_assignment(&member.assignment));
             let DescribedMember { member_id, group_instance_id, client_id, client_host, .. } = &member;
             writeln!(
                 out,
@@ -270,6 +305,142 @@ impl Scripts {
         Ok(format!("{}\n", error.name()) + &self.finish(group_id, step).0)
     }
 
+    /// A member of a consumer group; what is not given has not changed.
+    fn consumer(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let text = |text: &str| text.to_owned();
+        let epoch = match args.take_key("epoch") {
+            None => JOINING,
+            Some("leave") => LEAVING,
+            Some("away") => LEAVING_STATIC,
+            Some(epoch) => epoch.parse()?,
+        };
+        let joins = epoch == JOINING;
+        let list =
+            |given: &str| given.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let mut owned = args.take_key("owned").map(|given| self.partitions(given));
+        let mut timeout = args.take_key("rebalance").map(|seconds| seconds.parse::<i32>().unwrap() * 1000);
+        if joins {
+            owned = owned.or_else(|| Some(Partitions::new()));
+            timeout = timeout.or(Some(60_000));
+        }
+        let request = ConsumerHeartbeatRequest {
+            api_version: args.take_key("version").unwrap_or("1").parse()?,
+            group_id: args.take_key("group").unwrap_or("g").to_owned(),
+            member_id: args.take_key("member").unwrap_or_default().to_owned(),
+            member_epoch: epoch,
+            instance_id: args.take_key("instance").map(text),
+            rack_id: args.take_key("rack").map(text),
+            rebalance_timeout_ms: timeout,
+            topics: args.take_key("topics").map(list),
+            regex: args.take_key("regex").map(text),
+            assignor: args.take_key("assignor").map(text),
+            owned,
+            client_id: "c".to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+        };
+        let now = self.harness.now();
+        let random = u128::from(self.shown as u64);
+        let (answer, step) = self.harness.shard.consumer_heartbeat(&request, random, now);
+        let (mut out, appended) = self.finish(&request.group_id, step);
+        match answer {
+            Ok(_) if !appended => writeln!(out, "COORDINATOR_NOT_AVAILABLE")?,
+            Ok(answer) => {
+                write!(out, "{} epoch={}", answer.member_id, answer.member_epoch)?;
+                if let Some(assignment) = answer.assignment {
+                    write!(out, " [{}]", self.show_partitions(&assignment))?;
+                }
+                writeln!(out)?;
+            }
+            Err(refusal) => writeln!(out, "{}: {}", refusal.error.name(), refusal.message)?,
+        }
+        Ok(out)
+    }
+
+    fn partitions(&self, given: &str) -> Partitions {
+        let topics = self.harness.topics.image();
+        let mut partitions = Partitions::new();
+        for one in given.split('/').filter(|one| !one.is_empty()) {
+            let (topic, partition) = one.rsplit_once('-').unwrap();
+            let id = topics.get(topic).unwrap().id;
+            partitions.entry(id).or_default().insert(partition.parse().unwrap());
+        }
+        partitions
+    }
+
+    fn show_partitions(&self, partitions: &Partitions) -> String {
+        let topics = self.harness.topics.image();
+        let name = |id| topics.name(id).map_or_else(|| "deleted".to_owned(), str::to_owned);
+        let each = partitions
+            .iter()
+            .flat_map(|(id, set)| set.iter().map(move |partition| format!("{}-{partition}", name(*id))));
+        each.collect::<Vec<_>>().join(" ")
+    }
+
+    fn show_part(&self, part: &ConsumerPart) -> String {
+        match part {
+            ConsumerPart::Epoch(Some(epoch)) => format!("epoch={}", epoch.epoch),
+            ConsumerPart::Epoch(None) => "epoch tombstone".to_owned(),
+            ConsumerPart::PartitionMetadata(_) => "partition metadata tombstone".to_owned(),
+            ConsumerPart::Member(id, Some(info)) => {
+                let instance = info.instance_id.as_ref().map_or_else(String::new, |name| format!("@{name}"));
+                let kind = if info.classic.is_some() { " classic" } else { "" };
+                let topics = info.topics.iter().cloned().collect::<Vec<_>>().join(" ");
+                let regex = info.regex.as_ref().map_or_else(String::new, |regex| format!(" regex={regex}"));
+                format!("member {}{instance}{kind} [{topics}]{regex}", short(id))
+            }
+            ConsumerPart::Member(id, None) => format!("member {} tombstone", short(id)),
+            ConsumerPart::TargetEpoch(Some(epoch)) => format!("target epoch={epoch}"),
+            ConsumerPart::TargetEpoch(None) => "target epoch tombstone".to_owned(),
+            ConsumerPart::Target(id, Some(partitions)) => {
+                format!("target {} [{}]", short(id), self.show_partitions(partitions))
+            }
+            ConsumerPart::Target(id, None) => format!("target {} tombstone", short(id)),
+            ConsumerPart::Current(id, Some(current)) => format!(
+                "current {} epoch={} before={} {:?} [{}] revoking=[{}]",
+                short(id),
+                current.epoch,
+                current.previous_epoch,
+                current.state,
+                self.show_partitions(&current.assigned),
+                self.show_partitions(&current.revoking),
+            ),
+            ConsumerPart::Current(id, None) => format!("current {} tombstone", short(id)),
+            ConsumerPart::Regex(regex, Some(resolved)) => {
+                let topics = resolved.topics.iter().cloned().collect::<Vec<_>>().join(" ");
+                format!("regex {regex} [{topics}]")
+            }
+            ConsumerPart::Regex(regex, None) => format!("regex {regex} tombstone"),
+        }
+    }
+
+    fn describe_consumer(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
+        let group_id = args.take_key("group").unwrap_or("g");
+        let group = match self.harness.shard.describe_consumer(group_id, self.harness.now()) {
+            Ok(group) => group,
+            Err(refusal) => return Ok(format!("{}: {}\n", refusal.error.name(), refusal.message)),
+        };
+        let DescribedConsumerGroup { state, epoch, assignment_epoch, assignor, members } = group;
+        let mut out = format!("{state} epoch={epoch} assignment={assignment_epoch} {assignor}\n");
+        let named = |topics: &[NamedPartitions]| {
+            let each = topics.iter().map(|topic| format!("{}{:?}", topic.name, topic.partitions));
+            each.collect::<Vec<_>>().join(" ")
+        };
+        for member in members {
+            writeln!(
+                out,
+                "{}{} epoch={} subscribed={:?} regex={:?} has {} is to have {}",
+                short(&member.member_id),
+                if member.is_classic { " classic" } else { "" },
+                member.epoch,
+                member.topics,
+                member.regex,
+                named(&member.assignment),
+                named(&member.target),
+            )?;
+        }
+        Ok(out)
+    }
+
     fn config(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
         let mut config = GroupConfig::default();
         if let Some(delay) = args.take_key("delay") {
@@ -277,6 +448,15 @@ impl Scripts {
         }
         if let Some(size) = args.take_key("max_size") {
             config.max_size = size.parse()?;
+        }
+        if let Some(size) = args.take_key("consumer_max_size") {
+            config.consumer.max_size = size.parse()?;
+        }
+        if let Some(policy) = args.take_key("migration") {
+            config.consumer.migration = MigrationPolicy::named(policy);
+        }
+        if let Some(assignors) = args.take_key("assignors") {
+            config.consumer.assignors = Assignor::named(assignors);
         }
         self.harness.config = config;
         self.harness.restart();
@@ -293,7 +473,11 @@ impl Scripts {
         let mut out = String::new();
         for (key, value) in &self.harness.log[self.shown..] {
             let record = GroupRecord::decode(key, value.as_deref()).unwrap().unwrap();
-            out.push_str(&format!("+ {}\n", show_record(&record)));
+            let shown = match &record {
+                GroupRecord::Consumer { group_id, part } => format!("{group_id} {}", self.show_part(part)),
+                record => show_record(record),
+            };
+            out.push_str(&format!("+ {shown}\n"));
         }
         self.shown = self.harness.log.len();
         for (ticket, answer) in answers {
@@ -303,8 +487,10 @@ impl Scripts {
     }
 }
 
+/// Any record but a consumer group's.
 fn show_record(record: &GroupRecord) -> String {
     match record {
+        GroupRecord::Consumer { group_id, .. } => group_id.clone(),
         GroupRecord::OffsetCommit { key, value } => {
             let name = format!("{} {}-{}", key.group_id, key.topic, key.partition);
             let Some(value) = value else { return format!("{name} tombstone") };
@@ -315,10 +501,9 @@ fn show_record(record: &GroupRecord) -> String {
         }
         GroupRecord::GroupMetadata { group_id, value: None } => format!("{group_id} tombstone"),
         GroupRecord::GroupMetadata { group_id, value: Some(value) } => {
-            let members = value
-                .members
-                .iter()
-                .map(|member| format!("{}={}", short(&member.member_id), text(&member.assignment)));
+            let members = value.members.iter().map(|member| {
+                format!("{}={}", short(&member.member_id), show_assignment(&member.assignment))
+            });
             format!(
                 "{group_id} generation={} protocol={} leader={} members=[{}]",
                 value.generation,
@@ -356,7 +541,7 @@ fn show_answer(answer: &Answer) -> String {
             )
         }
         Answer::Sync(sync) if !sync.error.is_ok() => format!("sync {}", sync.error.name()),
-        Answer::Sync(sync) => format!("synced assignment={}", text(&sync.assignment)),
+        Answer::Sync(sync) => format!("synced assignment={}", show_assignment(&sync.assignment)),
     }
 }
 
@@ -378,6 +563,14 @@ impl goldenscript::Runner for Scripts {
             "list" => self.list(args)?,
             "delete" => self.delete(args)?,
             "config" => self.config(args)?,
+            "consumer" => self.consumer(args)?,
+            "describe_consumer" => self.describe_consumer(args)?,
+            // A topic is made, widened, or deleted: 0 partitions.
+            "topic" => {
+                let name = args.next_pos().unwrap_or("t").to_owned();
+                self.harness.topics.set(&name, args.next_pos().unwrap_or("1").parse()?);
+                String::new()
+            }
             "tick" => {
                 let by = Duration::from_secs(args.next_pos().unwrap_or("1").parse()?);
                 let answers = self.harness.tick(by);
@@ -435,7 +628,10 @@ impl goldenscript::Runner for Scripts {
         let mut out = String::new();
         for group in self.harness.shard.list(&ListRequest::default()) {
             let described = self.harness.shard.describe(&group.group_id);
+            let consumers = self.harness.shard.describe_consumer(&group.group_id, self.harness.now());
+            let consumers = consumers.map(|group| group.members).unwrap_or_default();
             let members = described.members.iter().map(|member| short(&member.member_id));
+            let members = members.chain(consumers.iter().map(|member| short(&member.member_id)));
             let members = members.collect::<Vec<_>>().join(" ");
             let generation = self.harness.shard.generation(&group.group_id);
             writeln!(out, "= {} {} generation={generation} [{members}]", group.group_id, group.state)?;

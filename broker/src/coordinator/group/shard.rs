@@ -5,21 +5,25 @@
 //! tombstone is replayed, or when nothing of it is in the log or in use.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::ErrorCode;
-use protocol::types::{Offset, PartitionIndex, ProducerId};
+use protocol::types::{Offset, PartitionIndex, ProducerId, TopicId};
 use tracing::info;
 
 use super::classic::Cx;
-use super::offsets::{Offsets, validate_commit};
-use super::records::GroupRecord;
+use super::consumer::{self, ConsumerGroup};
+use super::offsets::{Offsets, Retention, retention_of, validate_commit};
+use super::records::{ConsumerPart, GroupRecord};
 use super::requests::{
-    CommitRequest, CommitResponse, CommittedTopic, DeleteOffsetsRequest, DeleteOffsetsResponse,
-    DescribedGroup, FetchOffsetsRequest, FetchOffsetsResponse, FetchTopic, HeartbeatRequest, JoinRequest,
-    JoinResponse, LeaveRequest, LeaveResponse, ListRequest, ListedGroup, SyncRequest, SyncResponse,
+    CommitRequest, CommitResponse, CommittedTopic, ConsumerHeartbeatRequest, ConsumerHeartbeatResponse,
+    DeleteOffsetsRequest, DeleteOffsetsResponse, DescribedConsumerGroup, DescribedGroup, FetchOffsetsRequest,
+    FetchOffsetsResponse, FetchTopic, HeartbeatRequest, JOINING, JoinRequest, JoinResponse, LeaveRequest,
+    LeaveResponse, ListRequest, ListedGroup, Refusal, SyncRequest, SyncResponse,
 };
 use super::state::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState, GroupType};
+use super::topics::{Topics, TopicsImage};
 use super::{Answer, GroupConfig, Now, Step, Ticket, millis};
 use crate::coordinator::timer::Deadlines;
 
@@ -32,13 +36,91 @@ const PROTOCOLS_MAX: usize = 100;
 /// How much of the client's name goes into the ids we make.
 const CLIENT_ID_IN_MEMBER_ID_CHARS: usize = 100;
 
+/// A group of either kind.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred bytes a group; its members take far more")]
+enum Group {
+    Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
+}
+
+impl Group {
+    fn id(&self) -> &str {
+        match self {
+            Self::Classic(group) => &group.id,
+            Self::Consumer(group) => &group.id,
+        }
+    }
+
+    fn state(&self) -> GroupState {
+        match self {
+            Self::Classic(group) => group.state(),
+            Self::Consumer(group) => group.state(),
+        }
+    }
+
+    fn group_type(&self) -> GroupType {
+        match self {
+            Self::Classic(_) => GroupType::Classic,
+            Self::Consumer(_) => GroupType::Consumer,
+        }
+    }
+
+    fn protocol_type(&self) -> Option<&str> {
+        match self {
+            Self::Classic(group) => group.protocol_type(),
+            Self::Consumer(_) => Some(CONSUMER_PROTOCOL_TYPE),
+        }
+    }
+
+    /// Whether nothing in memory or in the log would be missed if the group were dropped.
+    fn is_forgettable(&self) -> bool {
+        matches!(self, Self::Classic(group) if group.is_forgettable())
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        match self {
+            Self::Classic(group) => group.next_deadline(),
+            Self::Consumer(group) => group.next_deadline(),
+        }
+    }
+
+    /// Whether the group reads a topic. Where nobody can tell what consumers read, they may read this.
+    fn reads(&self) -> Box<dyn Fn(&str) -> bool + '_> {
+        match self {
+            Self::Classic(group) => {
+                let otherwise = group.protocol_type() == Some(CONSUMER_PROTOCOL_TYPE);
+                let topics = group.subscribed_topics();
+                Box::new(move |topic| topics.as_ref().map_or(otherwise, |topics| topics.contains(topic)))
+            }
+            Self::Consumer(group) => {
+                let topics = group.subscribed_topics();
+                Box::new(move |topic| topics.contains(topic))
+            }
+        }
+    }
+
+    /// The records that remove the group, but for its offsets.
+    fn tombstones(&self) -> Vec<GroupRecord> {
+        match self {
+            Self::Classic(group) => {
+                vec![GroupRecord::GroupMetadata { group_id: group.id.clone(), value: None }]
+            }
+            Self::Consumer(group) => group.tombstones(),
+        }
+    }
+}
+
 /// The groups of one partition.
 #[derive(Debug)]
 pub struct GroupShard {
     config: GroupConfig,
-    groups: HashMap<String, ClassicGroup>,
+    topics: Arc<dyn Topics>,
+    groups: HashMap<String, Group>,
     offsets: Offsets,
     due: Deadlines<String>,
+    /// A group that the last records made classic; until they are settled.
+    made_classic: Option<String>,
 }
 
 // Records in.
@@ -46,8 +128,15 @@ pub struct GroupShard {
 impl GroupShard {
     /// A shard without groups.
     #[must_use]
-    pub fn new(config: GroupConfig) -> Self {
-        Self { config, groups: HashMap::new(), offsets: Offsets::default(), due: Deadlines::default() }
+    pub fn new(config: GroupConfig, topics: Arc<dyn Topics>) -> Self {
+        Self {
+            config,
+            topics,
+            groups: HashMap::new(),
+            offsets: Offsets::default(),
+            due: Deadlines::default(),
+            made_classic: None,
+        }
     }
 
     /// Takes over the record at `position` of the log, of a transaction of `producer` or of none.
@@ -55,20 +144,46 @@ impl GroupShard {
         match record {
             GroupRecord::OffsetCommit { key, value } => {
                 if value.is_some() && !self.groups.contains_key(&key.group_id) {
-                    self.groups.insert(key.group_id.clone(), ClassicGroup::new(key.group_id.clone()));
+                    let group = ClassicGroup::new(key.group_id.clone());
+                    self.groups.insert(key.group_id.clone(), Group::Classic(group));
                 }
                 self.offsets.replay(position, producer, key, value);
             }
             GroupRecord::GroupMetadata { group_id, value: Some(value) } => {
-                let group =
-                    self.groups.entry(group_id).or_insert_with_key(|id| ClassicGroup::new(id.as_str()));
+                if let Some(Group::Classic(group)) = self.groups.get_mut(&group_id) {
+                    return group.replay(value);
+                }
+                let mut group = ClassicGroup::new(group_id.as_str());
                 group.replay(value);
+                self.groups.insert(group_id.clone(), Group::Classic(group));
+                self.made_classic = Some(group_id);
             }
             GroupRecord::GroupMetadata { group_id, value: None } => {
-                self.groups.remove(&group_id);
-                self.due.set(&group_id, None);
+                if let Some(Group::Classic(_)) = self.groups.get(&group_id) {
+                    self.remove(&group_id);
+                }
+            }
+            GroupRecord::Consumer { group_id, part } => self.replay_consumer(group_id, part),
+        }
+    }
+
+    fn replay_consumer(&mut self, group_id: String, part: ConsumerPart) {
+        match self.groups.get_mut(&group_id) {
+            Some(Group::Consumer(_)) if part == ConsumerPart::Epoch(None) => self.remove(&group_id),
+            Some(Group::Consumer(group)) => group.replay(part),
+            // Of a group that is gone, or has become classic.
+            _ if part.is_tombstone() => {}
+            _ => {
+                let mut group = ConsumerGroup::new(group_id.as_str());
+                group.replay(part);
+                self.groups.insert(group_id, Group::Consumer(group));
             }
         }
+    }
+
+    fn remove(&mut self, group_id: &str) {
+        self.groups.remove(group_id);
+        self.due.set(&group_id.to_owned(), None);
     }
 
     /// Takes over the end of a transaction.
@@ -81,30 +196,50 @@ impl GroupShard {
     /// The log has been read: every member gets a fresh session, as its heartbeats went nowhere meanwhile.
     pub fn loaded(&mut self, now: Now) {
         let offsets = &self.offsets;
+        self.made_classic = None;
         self.groups.retain(|id, group| !group.is_forgettable() || offsets.has_any(id));
-        for group in self.groups.values_mut() {
-            group.members_mut().for_each(|member| member.touch(now.monotonic));
-            self.due.set(&group.id, group.next_deadline());
+        for (id, group) in &mut self.groups {
+            match group {
+                Group::Classic(group) => {
+                    group.members_mut().for_each(|member| member.touch(now.monotonic));
+                }
+                Group::Consumer(group) => group.loaded(now, &self.config),
+            }
+            self.due.set(id, group.next_deadline());
         }
     }
 
     /// Ends the handling of a request or of time: looks at the group again when something is due, or drops
     /// it if it came to nothing. To be called after the step's records were replayed.
-    pub fn settle(&mut self, group_id: &str) {
+    pub fn settle(&mut self, group_id: &str, now: Now) {
         self.forget_if_unused(group_id);
-        if let Some(group) = self.groups.get(group_id) {
-            if cfg!(debug_assertions) {
-                group.check();
+        let made_classic = self.made_classic.take().is_some_and(|id| id == group_id);
+        let Some(group) = self.groups.get_mut(group_id) else { return };
+        match group {
+            Group::Classic(group) => {
+                if made_classic {
+                    let mut step = Step::default();
+                    group.begin_after_downgrade(&mut Cx { now, config: &self.config, step: &mut step });
+                    debug_assert!(step.records.is_empty() && step.answers.is_empty(), "nobody waits yet");
+                }
+                if cfg!(debug_assertions) {
+                    group.check();
+                }
             }
-            self.due.set(&group.id, group.next_deadline());
+            Group::Consumer(group) => {
+                group.settle(now, &self.config);
+                if cfg!(debug_assertions) {
+                    group.check();
+                }
+            }
         }
+        self.due.set(&group_id.to_owned(), group.next_deadline());
     }
 
     fn forget_if_unused(&mut self, group_id: &str) {
-        let unused = self.groups.get(group_id).is_some_and(ClassicGroup::is_forgettable);
+        let unused = self.groups.get(group_id).is_some_and(Group::is_forgettable);
         if unused && !self.offsets.has_any(group_id) {
-            self.groups.remove(group_id);
-            self.due.set(&group_id.to_owned(), None);
+            self.remove(group_id);
         }
     }
 }
@@ -121,13 +256,30 @@ impl GroupShard {
             return step;
         }
         let id = request.group_id.as_str();
-        if !self.groups.contains_key(id) {
-            self.groups.insert(id.to_owned(), ClassicGroup::new(id));
+        let prefix = request.group_instance_id.as_deref().unwrap_or(&request.client_id);
+        let new_id = new_member_id(prefix, random);
+        match self.groups.get_mut(id) {
+            Some(Group::Consumer(group)) if !group.is_empty() => {
+                let topics = self.topics.image();
+                let (response, records) =
+                    group.join(request, new_id, consumer_cx(&self.config, &topics, now));
+                step.answers.push((ticket, Answer::Join(response)));
+                step.records = records;
+                return step;
+            }
+            // Without members a group is of no kind.
+            Some(Group::Consumer(group)) => {
+                step.records = group.tombstones();
+                self.groups.insert(id.to_owned(), Group::Classic(ClassicGroup::new(id)));
+            }
+            Some(Group::Classic(_)) => {}
+            None => {
+                self.groups.insert(id.to_owned(), Group::Classic(ClassicGroup::new(id)));
+            }
         }
         let mut cx = Cx { now, config: &self.config, step: &mut step };
-        if let Some(group) = self.groups.get_mut(id) {
-            let prefix = request.group_instance_id.as_deref().unwrap_or(&request.client_id);
-            group.join(request, new_member_id(prefix, random), ticket, &mut cx);
+        if let Some(Group::Classic(group)) = self.groups.get_mut(id) {
+            group.join(request, new_id, ticket, &mut cx);
         }
         step
     }
@@ -154,16 +306,20 @@ impl GroupShard {
     /// Handles SyncGroup; the answer is in the step, now or of a later one.
     pub fn sync(&mut self, request: &SyncRequest, ticket: Ticket, now: Now) -> Step {
         let mut step = Step::default();
-        let refused = match (validate_group_id(&request.group_id), self.groups.get_mut(&request.group_id)) {
-            (Err(error), _) => error,
-            (Ok(()), None) => ErrorCode::UnknownMemberId,
-            (Ok(()), Some(group)) => {
+        let topics = self.topics.image();
+        let response = match (validate_group_id(&request.group_id), self.groups.get_mut(&request.group_id)) {
+            (Err(error), _) => SyncResponse::refused(error),
+            (Ok(()), None) => SyncResponse::refused(ErrorCode::UnknownMemberId),
+            (Ok(()), Some(Group::Consumer(group))) => {
+                group.sync(request, consumer_cx(&self.config, &topics, now))
+            }
+            (Ok(()), Some(Group::Classic(group))) => {
                 let mut cx = Cx { now, config: &self.config, step: &mut step };
                 group.sync(request, ticket, &mut cx);
                 return step;
             }
         };
-        step.answers.push((ticket, Answer::Sync(SyncResponse::refused(refused))));
+        step.answers.push((ticket, Answer::Sync(response)));
         step
     }
 
@@ -172,21 +328,77 @@ impl GroupShard {
         if let Err(error) = validate_group_id(&request.group_id) {
             return error;
         }
-        let group = self.groups.get_mut(&request.group_id);
-        group.map_or(ErrorCode::UnknownMemberId, |group| group.heartbeat(request, now))
+        let topics = self.topics.image();
+        match self.groups.get_mut(&request.group_id) {
+            None => ErrorCode::UnknownMemberId,
+            Some(Group::Classic(group)) => group.heartbeat(request, now),
+            Some(Group::Consumer(group)) => {
+                group.classic_heartbeat(request, consumer_cx(&self.config, &topics, now))
+            }
+        }
     }
 
     /// Handles LeaveGroup.
     pub fn leave(&mut self, request: &LeaveRequest, now: Now) -> (LeaveResponse, Step) {
         let mut step = Step::default();
+        let topics = self.topics.image();
         let response = match (validate_group_id(&request.group_id), self.groups.get_mut(&request.group_id)) {
             (Err(error), _) => LeaveResponse::refused(error),
             (Ok(()), None) => LeaveResponse::refused(ErrorCode::UnknownMemberId),
-            (Ok(()), Some(group)) => {
+            (Ok(()), Some(Group::Classic(group))) => {
                 group.leave(request, &mut Cx { now, config: &self.config, step: &mut step })
+            }
+            (Ok(()), Some(Group::Consumer(group))) => {
+                let (response, records) =
+                    group.classic_leave(request, consumer_cx(&self.config, &topics, now));
+                step.records = records;
+                response
             }
         };
         (response, step)
+    }
+
+    /// Handles ConsumerGroupHeartbeat. `random` makes a member id.
+    pub fn consumer_heartbeat(
+        &mut self,
+        request: &ConsumerHeartbeatRequest,
+        random: u128,
+        now: Now,
+    ) -> (Result<ConsumerHeartbeatResponse, Refusal>, Step) {
+        let mut step = Step::default();
+        let topics = self.topics.image();
+        let cx = consumer_cx(&self.config, &topics, now);
+        let new_id = TopicId(random.to_be_bytes()).to_string();
+        let id = request.group_id.as_str();
+        let outcome = request.validate(cx).and_then(|()| match self.groups.get_mut(id) {
+            Some(Group::Consumer(group)) => group.heartbeat(request, new_id, cx),
+            None if request.member_epoch != JOINING => Err(not_found(id)),
+            Some(Group::Classic(_)) if request.member_epoch != JOINING => Err(not_consumer(id)),
+            Some(Group::Classic(group)) if group.member_count() > 0 => {
+                let (mut upgraded, mut records) = ConsumerGroup::upgraded(group, cx)?;
+                let (response, more) = upgraded.heartbeat(request, new_id, cx)?;
+                records.extend(more);
+                group.release_all(&mut step);
+                Ok((response, records))
+            }
+            // Without members a group is of no kind.
+            empty => {
+                let mut records = match empty {
+                    Some(Group::Classic(group)) => group.tombstone(),
+                    _ => Vec::new(),
+                };
+                let (response, more) = ConsumerGroup::new(id).heartbeat(request, new_id, cx)?;
+                records.extend(more);
+                Ok((response, records))
+            }
+        });
+        match outcome {
+            Ok((response, records)) => {
+                step.records = records;
+                (Ok(response), step)
+            }
+            Err(refusal) => (Err(refusal), step),
+        }
     }
 
     /// When [`GroupShard::on_time`] has something to do.
@@ -199,8 +411,19 @@ impl GroupShard {
     pub fn on_time(&mut self, now: Now) -> Option<(String, Step)> {
         let group_id = self.due.pop_due(now.monotonic)?;
         let mut step = Step::default();
-        if let Some(group) = self.groups.get_mut(&group_id) {
-            group.on_time(&mut Cx { now, config: &self.config, step: &mut step });
+        match self.groups.get_mut(&group_id) {
+            Some(Group::Classic(group)) => {
+                group.on_time(&mut Cx { now, config: &self.config, step: &mut step });
+            }
+            Some(Group::Consumer(group)) => {
+                let overdue = group.overdue(now);
+                if !overdue.is_empty() {
+                    info!(group = group_id, members = ?overdue, "dropping members whose time is up");
+                    let topics = self.topics.image();
+                    step.records = group.remove(&overdue, consumer_cx(&self.config, &topics, now));
+                }
+            }
+            None => {}
         }
         Some((group_id, step))
     }
@@ -208,8 +431,12 @@ impl GroupShard {
     /// The records of the group's last step could not be appended, and its answers said so.
     pub fn append_failed(&mut self, group_id: &str, now: Now) -> Step {
         let mut step = Step::default();
-        if let Some(group) = self.groups.get_mut(group_id) {
-            group.append_failed(&mut Cx { now, config: &self.config, step: &mut step });
+        match self.groups.get_mut(group_id) {
+            Some(Group::Classic(group)) => {
+                group.append_failed(&mut Cx { now, config: &self.config, step: &mut step });
+            }
+            Some(Group::Consumer(group)) => group.append_failed(now),
+            None => {}
         }
         step
     }
@@ -237,18 +464,25 @@ impl GroupShard {
             None if request.generation < 0 => Ok(()),
             None if request.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
-            Some(group) => {
+            Some(Group::Classic(group)) => {
                 validate_commit(group, request)?;
                 // The member is alive.
                 group.touch(&request.member_id, now);
                 Ok(())
             }
+            Some(Group::Consumer(group)) => group.validate_commit(request),
         }
     }
 
     /// Handles OffsetFetch. An unknown group has committed nothing, which is no error.
     #[must_use]
     pub fn fetch(&self, request: &FetchOffsetsRequest) -> FetchOffsetsResponse {
+        if let (Some(Group::Consumer(group)), Some(member)) =
+            (self.groups.get(&request.group_id), &request.member)
+            && let Err(error) = group.validate_fetch(member.id.as_deref(), member.epoch)
+        {
+            return request.refused(error);
+        }
         self.offsets.fetch(request)
     }
 
@@ -264,14 +498,14 @@ impl GroupShard {
         }
         let mut records = Vec::new();
         let mut topics = Vec::new();
+        let reads = group.reads();
         for FetchTopic { topic, partitions } in &request.topics {
-            // Where nobody can tell what consumers read, they may read this.
-            let subscribed = group.subscribed_topics().map_or(consumers, |topics| topics.contains(topic));
+            let subscribed = reads(topic);
             let mut delete = |&partition: &PartitionIndex| {
                 if subscribed {
                     return (partition, ErrorCode::GroupSubscribedToTopic);
                 }
-                records.extend(self.offsets.forget_one(&group.id, topic, partition));
+                records.extend(self.offsets.forget_one(group.id(), topic, partition));
                 (partition, ErrorCode::None)
             };
             let partitions = partitions.iter().map(&mut delete).collect();
@@ -302,12 +536,21 @@ impl GroupShard {
         self.groups.get(group_id).map(|group| self.sweep_group(group, now)).unwrap_or_default()
     }
 
-    fn sweep_group(&self, group: &ClassicGroup, now: Now) -> Step {
-        let mut records = self.offsets.forget_expired(group, self.config.offsets_retention, now.wall);
-        let unused = group.state() == GroupState::Empty && group.is_persisted() && group.pending.is_empty();
-        if unused && self.offsets.is_last(&group.id, records.len()) {
-            info!(group = group.id, offsets = records.len(), "forgetting an empty group");
-            records.push(GroupRecord::GroupMetadata { group_id: group.id.clone(), value: None });
+    fn sweep_group(&self, group: &Group, now: Now) -> Step {
+        let since = match group {
+            Group::Classic(group) => retention_of(group),
+            Group::Consumer(_) => Retention::FromCommit,
+        };
+        let (id, retention) = (group.id(), self.config.offsets_retention);
+        let mut records = self.offsets.forget_expired(id, group.reads(), since, retention, now.wall);
+        let persisted = match group {
+            Group::Classic(group) => group.is_persisted() && group.pending.is_empty(),
+            Group::Consumer(_) => true,
+        };
+        let unused = group.state() == GroupState::Empty && persisted;
+        if unused && self.offsets.is_last(id, records.len()) {
+            info!(group = id, offsets = records.len(), "forgetting an empty group");
+            records.extend(group.tombstones());
         }
         Step::of(records)
     }
@@ -319,11 +562,24 @@ impl GroupShard {
     /// Handles DescribeGroups, for one group.
     #[must_use]
     pub fn describe(&self, group_id: &str) -> DescribedGroup {
-        let group = self.groups.get(group_id);
-        group.map_or_else(
-            || DescribedGroup::unknown(group_id, ErrorCode::GroupIdNotFound),
-            ClassicGroup::describe,
-        )
+        match self.groups.get(group_id) {
+            Some(Group::Classic(group)) => group.describe(),
+            // This API cannot tell a consumer group, and so says that there is none.
+            Some(Group::Consumer(_)) | None => DescribedGroup::unknown(group_id, ErrorCode::GroupIdNotFound),
+        }
+    }
+
+    /// Handles ConsumerGroupDescribe, for one group.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND, for a group of another kind too.
+    pub fn describe_consumer(&self, group_id: &str, now: Now) -> Result<DescribedConsumerGroup, Refusal> {
+        let topics = self.topics.image();
+        match self.groups.get(group_id) {
+            Some(Group::Consumer(group)) => Ok(group.describe(consumer_cx(&self.config, &topics, now))),
+            Some(Group::Classic(_)) => Err(not_consumer(group_id)),
+            None => Err(not_found(group_id)),
+        }
     }
 
     /// Handles ListGroups, by group id.
@@ -336,12 +592,12 @@ impl GroupShard {
             .groups
             .values()
             .filter(|group| passes(&request.states, group.state().name()))
-            .filter(|_| passes(&request.types, GroupType::Classic.name()))
+            .filter(|group| passes(&request.types, group.group_type().name()))
             .map(|group| ListedGroup {
-                group_id: group.id.clone(),
+                group_id: group.id().to_owned(),
                 protocol_type: group.protocol_type().unwrap_or_default().to_owned(),
                 state: group.state(),
-                group_type: GroupType::Classic,
+                group_type: group.group_type(),
             })
             .collect();
         listed.sort_unstable_by(|a, b| a.group_id.cmp(&b.group_id));
@@ -357,9 +613,21 @@ impl GroupShard {
             return (ErrorCode::NonEmptyGroup, Step::default());
         }
         let mut records = self.offsets.forget_group(group_id);
-        records.push(GroupRecord::GroupMetadata { group_id: group_id.to_owned(), value: None });
+        records.extend(group.tombstones());
         (ErrorCode::None, Step::of(records))
     }
+}
+
+fn consumer_cx<'a>(config: &'a GroupConfig, topics: &'a TopicsImage, now: Now) -> consumer::Cx<'a> {
+    consumer::Cx { now, config, topics }
+}
+
+fn not_found(group_id: &str) -> Refusal {
+    Refusal::new(ErrorCode::GroupIdNotFound, format!("Group {group_id} not found."))
+}
+
+fn not_consumer(group_id: &str) -> Refusal {
+    Refusal::new(ErrorCode::GroupIdNotFound, format!("Group {group_id} is not a consumer group."))
 }
 
 fn validate_group_id(group_id: &str) -> Result<(), ErrorCode> {
@@ -383,6 +651,10 @@ fn new_member_id(prefix: &str, random: u128) -> String {
 impl GroupShard {
     /// The group's generation, -1 if there is no such group.
     pub(super) fn generation(&self, group_id: &str) -> i32 {
-        self.groups.get(group_id).map_or(-1, ClassicGroup::generation)
+        match self.groups.get(group_id) {
+            Some(Group::Classic(group)) => group.generation(),
+            Some(Group::Consumer(group)) => group.epoch(),
+            None => -1,
+        }
     }
 }

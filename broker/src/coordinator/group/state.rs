@@ -58,7 +58,7 @@ use protocol::types::TimestampMs;
 use tracing::info;
 
 use super::member::Member;
-use super::records::GroupMetadata;
+use super::records::{GroupMetadata, GroupRecord};
 use super::requests::{DescribedGroup, DescribedMember, JoinProtocol, JoinRequest};
 
 /// The protocol type of ordinary consumers.
@@ -76,6 +76,10 @@ pub enum GroupState {
     CompletingRebalance,
     /// Everyone has an assignment.
     Stable,
+    /// Of a consumer group: who is to have what is behind what members want.
+    Assigning,
+    /// Of a consumer group: members are on their way to what they are to have.
+    Reconciling,
     /// Not there: no group is ever held in this state, but an unknown one is described so.
     Dead,
 }
@@ -89,6 +93,8 @@ impl GroupState {
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
             Self::Stable => "Stable",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
             Self::Dead => "Dead",
         }
     }
@@ -115,6 +121,8 @@ impl fmt::Display for GroupState {
 pub enum GroupType {
     /// JoinGroup and SyncGroup: the leader assigns.
     Classic,
+    /// ConsumerGroupHeartbeat: the broker assigns.
+    Consumer,
 }
 
 impl GroupType {
@@ -123,6 +131,7 @@ impl GroupType {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Classic => "classic",
+            Self::Consumer => "consumer",
         }
     }
 }
@@ -502,6 +511,12 @@ impl ClassicGroup {
             state_since: Some(now),
             members: Vec::new(),
         }
+    }
+
+    /// The record that removes the group, if it is in the log.
+    pub(super) fn tombstone(&self) -> Vec<GroupRecord> {
+        let tombstone = GroupRecord::GroupMetadata { group_id: self.id.clone(), value: None };
+        self.persisted.then_some(tombstone).into_iter().collect()
     }
 
     /// -> Stable or Empty: the group is now what `record` says, live and at start-up alike.
