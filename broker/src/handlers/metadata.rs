@@ -73,7 +73,8 @@ async fn look_up<'a>(
     may_create: bool,
     with_operations: bool,
 ) -> MetadataResponseTopic<'a> {
-    let Some(name) = asked.name else {
+    // The Java client leaves the name empty beside an id, where others make it null.
+    let Some(name) = asked.name.filter(|_| asked.topic_id.is_zero()) else {
         return match cx.catalog.topic_by_id(asked.topic_id) {
             Some(topic) if version >= TOPIC_IDS_SINCE => describe(cx, &topic, with_operations),
             _ => MetadataResponseTopic {
