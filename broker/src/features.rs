@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use protocol::messages::api_versions::{FinalizedFeatureKey, SupportedFeatureKey};
 
+use crate::catalog::Image;
+
 /// First version of ApiVersions whose clients can read a feature with minimum 0 (KAFKA-17011).
 const ZERO_MINIMUM_SINCE: i16 = 4;
 
@@ -16,16 +18,23 @@ pub(crate) struct Feature {
     pub(crate) name: &'static str,
     pub(crate) min: i16,
     pub(crate) max: i16,
-    /// 0: not in force.
-    pub(crate) level: i16,
+    /// In force unless the catalogue says otherwise (UpdateFeatures); 0 is not in force.
+    default: i16,
+}
+
+impl Feature {
+    /// The level in force.
+    pub(crate) fn level(&self, image: &Image) -> i16 {
+        image.feature(self.name).unwrap_or(self.default)
+    }
 }
 
 /// All of them, by name.
 pub(crate) const FEATURES: [Feature; 3] = [
-    Feature { name: "group.version", min: 0, max: 1, level: 1 },
+    Feature { name: "group.version", min: 0, max: 1, default: 1 },
     // 4.0-IV0 to 4.0-IV3, by whose formats the catalogue is written.
-    Feature { name: "metadata.version", min: 22, max: 25, level: 25 },
-    Feature { name: "transaction.version", min: 0, max: 2, level: 2 },
+    Feature { name: "metadata.version", min: 22, max: 25, default: 25 },
+    Feature { name: "transaction.version", min: 0, max: 2, default: 2 },
 ];
 
 /// What this program could do, for an answer of this version of ApiVersions.
@@ -40,11 +49,12 @@ pub(crate) fn supported(version: i16) -> Vec<SupportedFeatureKey<'static>> {
 }
 
 /// What is in force.
-pub(crate) fn finalized() -> Vec<FinalizedFeatureKey<'static>> {
-    let in_force = FEATURES.iter().filter(|feature| feature.level > 0).map(|feature| FinalizedFeatureKey {
-        name: Cow::Borrowed(feature.name),
-        max_version_level: feature.level,
-        min_version_level: feature.level,
+pub(crate) fn finalized(image: &Image) -> Vec<FinalizedFeatureKey<'static>> {
+    let levels = FEATURES.iter().map(|feature| (feature.name, feature.level(image)));
+    let in_force = levels.filter(|(_, level)| *level > 0).map(|(name, level)| FinalizedFeatureKey {
+        name: Cow::Borrowed(name),
+        max_version_level: level,
+        min_version_level: level,
     });
     in_force.collect()
 }
@@ -60,7 +70,9 @@ mod tests {
         assert_eq!(names(4), ["group.version", "metadata.version", "transaction.version"]);
         assert!(FEATURES.is_sorted_by_key(|feature| feature.name));
         assert!(
-            finalized().iter().any(|one| one.name == "transaction.version" && one.max_version_level == 2)
+            finalized(&Image::default())
+                .iter()
+                .any(|one| one.name == "transaction.version" && one.max_version_level == 2)
         );
     }
 }

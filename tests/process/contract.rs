@@ -52,6 +52,7 @@ use protocol::messages::produce::ProduceRequest;
 use protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 use protocol::messages::sync_group::SyncGroupRequest;
 use protocol::messages::txn_offset_commit::TxnOffsetCommitRequest;
+use protocol::messages::update_features::UpdateFeaturesRequest;
 use protocol::messages::write_txn_markers::WriteTxnMarkersRequest;
 
 use crate::support::Broker;
@@ -110,6 +111,7 @@ fn ask(key: i16) -> Option<Ask> {
         50 => empty::<DescribeUserScramCredentialsRequest<'_>>,
         51 => empty::<AlterUserScramCredentialsRequest<'_>>,
         55 => empty::<DescribeQuorumRequest<'_>>,
+        57 => empty::<UpdateFeaturesRequest<'_>>,
         60 => empty::<DescribeClusterRequest>,
         61 => empty::<DescribeProducersRequest<'_>>,
         65 => empty::<DescribeTransactionsRequest<'_>>,
@@ -195,6 +197,7 @@ fn the_ranges_are_those_of_the_table() {
         (50, 0, 0),
         (51, 0, 0),
         (55, 0, 2),
+        (57, 0, 2),
         (60, 0, 2),
         (61, 0, 0),
         (65, 0, 0),

@@ -122,6 +122,11 @@ impl Image {
         }
     }
 
+    /// The level that was given to a feature.
+    pub(crate) fn feature(&self, name: &str) -> Option<i16> {
+        self.features.get(name).copied()
+    }
+
     /// What was set on a resource, by key.
     pub(crate) fn config(&self, resource: &ConfigResource) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();

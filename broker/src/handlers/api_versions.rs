@@ -43,7 +43,7 @@ impl Handler for ApiVersions {
             api_keys: served(),
             supported_features: features::supported(call.version),
             finalized_features_epoch: 0,
-            finalized_features: features::finalized(),
+            finalized_features: cx.catalog.with_image(features::finalized),
             ..ApiVersionsResponse::default()
         })
     }

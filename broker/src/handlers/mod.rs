@@ -12,6 +12,7 @@ mod configs;
 mod consumer_groups;
 mod context;
 mod delegation_tokens;
+mod feature_levels;
 mod fetch;
 mod groups;
 mod handler;
@@ -97,6 +98,7 @@ pub(crate) const ROWS: &[Row] = &[
     row::<scram::DescribeUserScramCredentials>(),        // 50
     row::<scram::AlterUserScramCredentials>(),           // 51
     row::<quorum::DescribeQuorum>(),                     // 55
+    row::<feature_levels::UpdateFeatures>(),             // 57
     row::<cluster::DescribeCluster>(),                   // 60
     row::<producers::DescribeProducers>(),               // 61
     row::<producers::DescribeTransactions>(),            // 65

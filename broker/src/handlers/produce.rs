@@ -12,7 +12,7 @@ use protocol::messages::produce::{
 };
 use protocol::records::convert::{ConvertError, up_convert};
 use protocol::records::{self, Batch, BatchError, Compression};
-use protocol::types::{Offset, PartitionIndex, TopicId};
+use protocol::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId};
 use storage::{AppendError, AppendOptions, Appended};
 
 use super::handler::{Call, Handler, Reply};
@@ -163,24 +163,25 @@ fn append_partition(
         .ok_or_else(|| Refused::new(ErrorCode::UnknownTopicOrPartition, ""))?;
     let data = asked.records.unwrap_or_default();
     let converted;
-    let batches = match records::magic(data) {
+    let (batches, transactional) = match records::magic(data) {
         Some(0 | 1) if how.version < BATCHES_SINCE => {
             converted = up_convert(data).map_err(refused_set)?;
-            &converted[..]
+            (&converted[..], None)
         }
         _ => {
             let batch = check_batch(how.version, data)?;
-            if batch.is_transactional() {
-                let appended = append_in_transaction(cx, how, partition, &batch)?;
-                return Ok(appended_to(cx, acks, partition, appended, data.len()));
-            }
-            data
+            let producer = (batch.producer_id(), batch.producer_epoch());
+            (data, batch.is_transactional().then_some(producer))
         }
     };
     let recompressed = recompress::as_configured(batches, topic.config())?;
     let batches = recompressed.as_deref().unwrap_or(batches);
-    let appended =
-        partition.append(batches, &AppendOptions::client(cx.env.clock.now())).map_err(refusal::of_append)?;
+    let appended = match transactional {
+        None => partition
+            .append(batches, &AppendOptions::client(cx.env.clock.now()))
+            .map_err(refusal::of_append)?,
+        Some(producer) => append_in_transaction(cx, how, partition, producer, batches)?,
+    };
     Ok(appended_to(cx, acks, partition, appended, batches.len()))
 }
 
@@ -206,7 +207,8 @@ fn append_in_transaction(
     cx: &Cx,
     how: &How<'_>,
     partition: &Partition,
-    batch: &Batch<'_>,
+    (id, epoch): (ProducerId, ProducerEpoch),
+    batch: &[u8],
 ) -> Result<Appended, Refused> {
     let Some(transactional_id) = how.transactional_id else {
         let message = "a transactional batch needs a transactional id in its request";
@@ -214,17 +216,13 @@ fn append_in_transaction(
     };
     let options = AppendOptions::client(cx.env.clock.now());
     let strict = AppendOptions { needs_open_transaction: true, ..options };
-    match partition.append(batch.as_bytes(), &strict) {
+    match partition.append(batch, &strict) {
         Err(AppendError::NoOpenTransaction { .. }) => {}
         appended => return appended.map_err(refusal::of_append),
     }
-    let producer = Producer {
-        transactional_id: transactional_id.to_owned(),
-        id: batch.producer_id(),
-        epoch: batch.producer_epoch(),
-    };
+    let producer = Producer { transactional_id: transactional_id.to_owned(), id, epoch };
     let enlist = if how.version >= ADDS_PARTITIONS_SINCE { Enlist::Add } else { Enlist::Verify };
-    let append = || partition.append(batch.as_bytes(), &options);
+    let append = || partition.append(batch, &options);
     let partitions = [(&*partition.topic, partition.index)];
     match cx.transactions.enlist(&producer, &partitions, enlist, EPOCH_BUMPS_SINCE, append) {
         Ok(appended) => appended.map_err(refusal::of_append),
