@@ -10,6 +10,8 @@ use protocol::messages::alter_partition_reassignments::AlterPartitionReassignmen
 use protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
 use protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::consumer_group_describe::ConsumerGroupDescribeRequest;
+use protocol::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use protocol::messages::create_acls::CreateAclsRequest;
 use protocol::messages::create_delegation_token::CreateDelegationTokenRequest;
 use protocol::messages::create_partitions::CreatePartitionsRequest;
@@ -46,6 +48,7 @@ use protocol::messages::list_partition_reassignments::ListPartitionReassignments
 use protocol::messages::list_transactions::ListTransactionsRequest;
 use protocol::messages::metadata::MetadataRequest;
 use protocol::messages::offset_commit::OffsetCommitRequest;
+use protocol::messages::offset_delete::OffsetDeleteRequest;
 use protocol::messages::offset_fetch::OffsetFetchRequest;
 use protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use protocol::messages::produce::ProduceRequest;
@@ -106,6 +109,7 @@ fn ask(key: i16) -> Option<Ask> {
         44 => empty::<IncrementalAlterConfigsRequest<'_>>,
         45 => empty::<AlterPartitionReassignmentsRequest<'_>>,
         46 => empty::<ListPartitionReassignmentsRequest<'_>>,
+        47 => empty::<OffsetDeleteRequest<'_>>,
         48 => empty::<DescribeClientQuotasRequest<'_>>,
         49 => empty::<AlterClientQuotasRequest<'_>>,
         50 => empty::<DescribeUserScramCredentialsRequest<'_>>,
@@ -116,6 +120,8 @@ fn ask(key: i16) -> Option<Ask> {
         61 => empty::<DescribeProducersRequest<'_>>,
         65 => empty::<DescribeTransactionsRequest<'_>>,
         66 => empty::<ListTransactionsRequest<'_>>,
+        68 => empty::<ConsumerGroupHeartbeatRequest<'_>>,
+        69 => empty::<ConsumerGroupDescribeRequest<'_>>,
         74 => empty::<ListConfigResourcesRequest>,
         _ => return None,
     })
@@ -192,6 +198,7 @@ fn the_ranges_are_those_of_the_table() {
         (44, 0, 1),
         (45, 0, 1),
         (46, 0, 0),
+        (47, 0, 0),
         (48, 0, 1),
         (49, 0, 1),
         (50, 0, 0),
@@ -202,6 +209,8 @@ fn the_ranges_are_those_of_the_table() {
         (61, 0, 0),
         (65, 0, 0),
         (66, 0, 2),
+        (68, 0, 1),
+        (69, 0, 1),
         (74, 0, 1),
     ];
     let advertised = Broker::start().connect().api_versions();
