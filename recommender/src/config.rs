@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cooccurrence::ROW_MAX;
 use crate::ingest::action::Actions;
+use crate::models::optional_of;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -60,6 +61,19 @@ pub struct Config {
     pub(crate) history_max: usize,
     pub(crate) window: usize,
     pub(crate) row_max: usize,
+    pub(crate) models: Vec<String>,
+    pub(crate) ease_items_max: usize,
+    pub(crate) ease_lambda: f64,
+    pub(crate) als_factors: usize,
+    pub(crate) als_alpha: f64,
+    pub(crate) als_lambda: f64,
+    pub(crate) bpr_factors: usize,
+    pub(crate) bpr_rate: f64,
+    pub(crate) bpr_lambda: f64,
+    pub(crate) sgd_factors: usize,
+    pub(crate) sgd_rate: f64,
+    pub(crate) sgd_lambda: f64,
+    pub(crate) user_user_neighbours: usize,
 }
 
 impl Default for Config {
@@ -89,6 +103,19 @@ impl Default for Config {
             history_max: 100,
             window: 50,
             row_max: 500,
+            models: Vec::new(),
+            ease_items_max: 2048,
+            ease_lambda: 500.0,
+            als_factors: 64,
+            als_alpha: 0.2,
+            als_lambda: 2.0,
+            bpr_factors: 64,
+            bpr_rate: 0.05,
+            bpr_lambda: 0.01,
+            sgd_factors: 32,
+            sgd_rate: 0.01,
+            sgd_lambda: 0.05,
+            user_user_neighbours: 80,
         }
     }
 }
@@ -228,6 +255,97 @@ pub const ROWS: &[ConfigRow] = &[
         set: |c, v| put(&mut c.row_max, within(v, 4, ROW_MAX)),
         expected: "4 to 50000",
     },
+    ConfigRow {
+        key: "recommender.models",
+        doc: "Models with memory of their own that are on, beside those that always are. Each costs bytes or time.",
+        get: |c| c.models.join(","),
+        set: |c, v| put(&mut c.models, known_models(v)),
+        expected: "a list of models, each one of those of the manual of the recommender",
+    },
+    ConfigRow {
+        key: "recommender.ease.items.max",
+        doc: "How many items `ease` goes over, those with most users; 8 bytes for each pair of them.",
+        get: |c| c.ease_items_max.to_string(),
+        set: |c, v| put(&mut c.ease_items_max, within(v, 2, 16_384)),
+        expected: "2 to 16384",
+    },
+    ConfigRow {
+        key: "recommender.ease.lambda",
+        doc: "How strongly `ease` is regularised.",
+        get: |c| c.ease_lambda.to_string(),
+        set: |c, v| put(&mut c.ease_lambda, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.als.factors",
+        doc: "Numbers in a vector of `als`.",
+        get: |c| c.als_factors.to_string(),
+        set: |c, v| put(&mut c.als_factors, within(v, 1, 512)),
+        expected: "1 to 512",
+    },
+    ConfigRow {
+        key: "recommender.als.alpha",
+        doc: "What `als` makes of a pair nobody has acted on: its weight where a like weighs 1.",
+        get: |c| c.als_alpha.to_string(),
+        set: |c, v| put(&mut c.als_alpha, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.als.lambda",
+        doc: "How strongly `als` is regularised.",
+        get: |c| c.als_lambda.to_string(),
+        set: |c, v| put(&mut c.als_lambda, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.bpr.factors",
+        doc: "Numbers in a vector of `bpr`.",
+        get: |c| c.bpr_factors.to_string(),
+        set: |c, v| put(&mut c.bpr_factors, within(v, 1, 512)),
+        expected: "1 to 512",
+    },
+    ConfigRow {
+        key: "recommender.bpr.rate",
+        doc: "The step of `bpr`.",
+        get: |c| c.bpr_rate.to_string(),
+        set: |c, v| put(&mut c.bpr_rate, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.bpr.lambda",
+        doc: "How strongly `bpr` is regularised.",
+        get: |c| c.bpr_lambda.to_string(),
+        set: |c, v| put(&mut c.bpr_lambda, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.sgd.factors",
+        doc: "Numbers in a vector of `biased-sgd`.",
+        get: |c| c.sgd_factors.to_string(),
+        set: |c, v| put(&mut c.sgd_factors, within(v, 1, 512)),
+        expected: "1 to 512",
+    },
+    ConfigRow {
+        key: "recommender.sgd.rate",
+        doc: "The step of `biased-sgd`.",
+        get: |c| c.sgd_rate.to_string(),
+        set: |c, v| put(&mut c.sgd_rate, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.sgd.lambda",
+        doc: "How strongly `biased-sgd` is regularised.",
+        get: |c| c.sgd_lambda.to_string(),
+        set: |c, v| put(&mut c.sgd_lambda, positive(v)),
+        expected: "a number above 0",
+    },
+    ConfigRow {
+        key: "recommender.user-user.neighbours",
+        doc: "How many nearest users count in `user-user`.",
+        get: |c| c.user_user_neighbours.to_string(),
+        set: |c, v| put(&mut c.user_user_neighbours, within(v, 1, 1 << 28)),
+        expected: "1 to 268435456",
+    },
 ];
 
 impl Config {
@@ -294,6 +412,15 @@ fn join_pairs(pairs: &[(String, String)]) -> String {
 
 fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn positive(text: &str) -> Option<f64> {
+    finite(text).filter(|&value| value > 0.0)
+}
+
+fn known_models(text: &str) -> Option<Vec<String>> {
+    let names = words(text);
+    names.iter().all(|name| optional_of(name).is_some()).then_some(names)
 }
 
 fn within(text: &str, min: usize, max: usize) -> Option<usize> {

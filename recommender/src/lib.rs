@@ -38,6 +38,7 @@ pub use config::{Config, ConfigError, ConfigRow, TopicRole};
 pub use cooccurrence::Metric;
 pub use hot::HotWindow;
 pub use ingest::{Event, Position, Rejection};
+pub use ranking::filter::{Filter, FilterError};
 pub use recommender::{Applied, Changes, Counters, Incoming, Recommender, Report};
 pub use serving::{
     Answer, AnswerKind, Evidence, History, HotItem, HotList, Reason, Recommended, Request, Scope, Similar,

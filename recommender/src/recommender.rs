@@ -7,16 +7,19 @@ use crate::config::{Config, TopicRole};
 use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
+use crate::ingest::action::ActionId;
 use crate::ingest::clean::{self, SeenIds};
 use crate::ingest::entity::{ItemEntity, UserEntity};
 use crate::ingest::event::{Event, Position};
 use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
-use crate::models::{COLUMNS, PERSONAL, column_name};
-use crate::ranking::candidates::{Breadth, Scratch, gather};
+use crate::models::set::Models;
+use crate::models::{COLUMNS, Lesson, OPTIONAL, PERSONAL, Question, column_name, optional_of};
+use crate::ranking::candidates::{Breadth, Scratch, Sources, gather, gather_by};
 use crate::ranking::dislikes;
 use crate::ranking::fuse::{Fusion, ModelChoice};
 use crate::ranking::reasons::Witness;
+use crate::ranking::spread;
 use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
 use crate::state::ring::{Ring, Visit};
 use crate::state::snapshot::{self, Reader, Snapshot, SnapshotError, Writer};
@@ -101,6 +104,7 @@ pub struct Recommender {
     state: State,
     seen: SeenIds,
     fusion: Fusion,
+    models: Models,
     counters: Counters,
     changed: Changed,
     before: Vec<ItemIdx>,
@@ -111,7 +115,13 @@ pub struct Recommender {
 impl Recommender {
     /// An empty recommender.
     pub fn new(config: Config) -> Self {
+        Self::observing(config, &[])
+    }
+
+    /// An empty recommender in which these optional models learn too, beside the fusion.
+    pub(crate) fn observing(config: Config, observed: &[usize]) -> Self {
         Self {
+            models: Models::new(&config, observed),
             config: Arc::new(config),
             state: State::default(),
             seen: SeenIds::default(),
@@ -148,9 +158,20 @@ impl Recommender {
         self.state.items.categories()
     }
 
-    /// The names that [`Request::model`] takes.
+    /// The names that [`Request::model`] always takes.
     pub fn models() -> impl Iterator<Item = &'static str> {
         (0..COLUMNS).map(column_name)
+    }
+
+    /// The names it takes besides if `recommender.models` has them.
+    pub fn optional_models() -> impl Iterator<Item = &'static str> {
+        OPTIONAL.iter().map(|optional| optional.name)
+    }
+
+    /// Does the work that models put off, as a batch program would after its input: for evaluations. It may take
+    /// minutes.
+    pub fn settle(&mut self) {
+        self.models.settle(&self.state);
     }
 
     /// Takes in one message: decodes, checks and learns.
@@ -203,7 +224,14 @@ impl Recommender {
             self.learn_fusion(user, item, event.time_ms);
         }
         let limits = self.limits();
-        self.state.learn(Act { user, item, weight: clean.weight, visit }, limits, &mut self.before);
+        let act = Act { user, item, weight: clean.weight, visit };
+        let first_like = self.state.learn(act, limits, &mut self.before);
+        if let Some(user) = user.filter(|_| !self.models.is_empty()) {
+            let action = self.config.actions.word(clean.action);
+            let rating = self.rating(clean.action, event);
+            let (state, weight) = (&self.state, clean.weight);
+            self.models.learn(&Lesson { state, user, item, action, weight, first_like, rating });
+        }
         self.changed.act(user, item, &self.before);
         Ok(())
     }
@@ -229,7 +257,7 @@ impl Recommender {
         };
         let explain = |item: ItemIdx| match scratch.find(item) {
             Some(place) if request.explain => {
-                witness.reasons(item, &self.fusion.parts(choice, &scratch, place))
+                witness.reasons(item, &self.fusion.parts(choice, &self.models, &scratch, place))
             }
             _ => Vec::new(),
         };
@@ -257,6 +285,31 @@ impl Recommender {
         let lists = choices.iter().map(&mut list).collect();
         self.give_back(scratch);
         lists
+    }
+
+    /// The rating that a user would give an item, by a model of ratings: `biased-sgd`, `item-ratings` or
+    /// `item-ratings-adjusted`. `None` if the model is off or has nothing to go by.
+    pub fn predict(&self, user_id: &str, item_id: &str, model: &str) -> Option<f64> {
+        self.predict_by(user_id, item_id, optional_of(model)?)
+    }
+
+    /// The same by the model of a place among the optional ones.
+    pub(crate) fn predict_by(&self, user_id: &str, item_id: &str, place: usize) -> Option<f64> {
+        let model = self.models.get(place)?;
+        let question = Question { state: &self.state, user: self.state.users.find(user_id), history: &[] };
+        // An item nobody knows has no index of its own; one beyond the last is as unknown to any model.
+        let item = self.state.items.find(item_id).unwrap_or(ItemIdx(self.state.items.len() as u32));
+        model.predict(&question, item)
+    }
+
+    /// The rating an event gives, or `None` if it gives none or would be refused.
+    pub(crate) fn rating_of(&self, event: &Event<'_>) -> Option<f64> {
+        let clean = clean::check(event, event.time_ms, &self.config).ok()?;
+        self.rating(clean.action, event)
+    }
+
+    fn rating(&self, action: ActionId, event: &Event<'_>) -> Option<f64> {
+        event.value.filter(|_| self.config.actions.word(action) == "rate")
     }
 
     /// What an event says for its item, or `None` if it would be refused.
@@ -380,9 +433,12 @@ impl Recommender {
                 ("pairs", state.pairs.size_bytes()),
                 ("postings", state.postings.size_bytes()),
                 ("event-ids", self.seen.size_bytes()),
-            ],
+            ]
+            .into_iter()
+            .chain(self.models.bytes())
+            .collect(),
             newest_ms: state.newest_ms,
-            weights: self.fusion.report(),
+            weights: self.fusion.report(&self.models),
         }
     }
 
@@ -393,6 +449,7 @@ impl Recommender {
         self.state.save(&mut body);
         self.seen.save(&mut body);
         self.fusion.save(&mut body);
+        self.models.save(&mut body);
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
         }
@@ -412,6 +469,7 @@ impl Recommender {
         loaded.state = State::load(&mut body)?;
         loaded.seen = SeenIds::load(&mut body)?;
         loaded.fusion = Fusion::load(&mut body)?;
+        loaded.models.load(&mut body)?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
         if !body.is_done() {
             return Err(SnapshotError::Malformed("bytes left over"));
@@ -427,7 +485,7 @@ impl Recommender {
         scratch.history.clear();
         scratch.history.extend(before.map(|visit| visit.item));
         let sketch = self.fusion.sketch(scratch.history.len());
-        gather(&self.state, Some(user), Breadth::Strongest, &sketch, &mut scratch);
+        gather(self.sources(), Some(user), Breadth::Strongest, &sketch, &mut scratch);
         let visits = ring.newest_first();
         let mut passed: Vec<ItemIdx> =
             visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
@@ -480,6 +538,10 @@ impl Recommender {
         }
     }
 
+    fn sources(&self) -> Sources<'_> {
+        Sources { state: &self.state, models: &self.models }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             history_max: self.config.history_max,
@@ -494,6 +556,7 @@ impl Recommender {
             && let Some(renumbering) = self.state.make_room_for_user(self.config.users_max)
         {
             self.changed.users.renumber(&renumbering);
+            self.models.renumber_users(&renumbering);
         }
         self.state.users.intern(id)
     }
@@ -504,6 +567,7 @@ impl Recommender {
             && let Some(renumbering) = self.state.make_room_for_item(self.config.items_max)
         {
             self.changed.items.renumber(&renumbering);
+            self.models.renumber_items(&self.state, &renumbering);
         }
         self.state.items.intern(id)
     }
@@ -512,8 +576,10 @@ impl Recommender {
     fn forget(&mut self, user: UserIdx) {
         let met: Vec<ItemIdx> = self.state.users.ring(user).newest_first().map(|visit| visit.item).collect();
         met.iter().for_each(|item| self.changed.items.add(item.0));
+        let liked = self.state.users.liked(user);
         let actions = &self.config.actions;
         self.state.forget(user, self.limits(), |visit| actions.weight(visit.action));
+        self.models.forget(&self.state, user, &liked);
         self.changed.users.add(user.0);
         self.changed.hot = true;
     }
@@ -522,6 +588,7 @@ impl Recommender {
         clean::check_id("item_id", &entity.item_id, &self.config)?;
         let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
         self.state.items.describe(item, entity, CATEGORIES_MAX);
+        self.models.describe(item, entity);
         self.counters.entities += 1;
         self.changed.items.add(item.0);
         self.changed.hot = true;
@@ -546,6 +613,7 @@ impl Recommender {
                 let item = self.state.items.find(id.ok_or(Rejection::MissingKey)?);
                 if let Some(item) = item {
                     self.state.items.withdraw(item);
+                    self.models.withdraw(item);
                     self.changed.items.add(item.0);
                     self.changed.hot = true;
                 }
@@ -573,13 +641,21 @@ impl Recommender {
         };
         let (kind, user) = self.resolve(request, &mut scratch.history);
         let breadth = match (choice, members) {
+            (ModelChoice::Optional(place), _) => {
+                let history = std::mem::take(&mut scratch.history);
+                let question = Question { state: &self.state, user, history: &history };
+                let known = gather_by(self.sources(), place, &question, scratch);
+                scratch.history = history;
+                return known.then_some(Asked { kind, user, members });
+            }
             (ModelChoice::Column(column), _) if column < PERSONAL => Breadth::With(&[]),
             (ModelChoice::Column(_), _) => Breadth::Every,
-            _ if request.offset + request.n > DEEP => Breadth::Every,
+            // What fits may be nowhere near the strongest.
+            _ if request.filter.is_some() || request.offset + request.n > DEEP => Breadth::Every,
             (ModelChoice::Fused, Some(members)) => Breadth::With(members),
             (ModelChoice::Fused, None) => Breadth::Strongest,
         };
-        gather(&self.state, user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
+        gather(self.sources(), user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
         Some(Asked { kind, user, members })
     }
 
@@ -603,17 +679,28 @@ impl Recommender {
                 && !excluded.contains(&item)
                 && own.binary_search(&item).is_err()
                 && items.is_offered(item, now_ms)
+                && request.filter.is_none_or(|filter| filter.fits(items, item))
         };
         let scored = scratch.scores.iter().copied().zip(scratch.items.iter().copied());
         let mut ranked: Vec<(f32, ItemIdx)> =
             scored.filter(|&(score, item)| score > 0.0 && may_show(item)).collect();
         let best_first = |a: &(f32, ItemIdx), b: &(f32, ItemIdx)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         let end = request.offset + request.n;
-        if ranked.len() > end && end > 0 {
+        let reordered = request.per_category_max.is_some() || request.diversity > 0.0;
+        if !reordered && ranked.len() > end && end > 0 {
             ranked.select_nth_unstable_by(end - 1, best_first);
+            ranked.truncate(end);
+        }
+        ranked.sort_unstable_by(best_first);
+        if request.diversity > 0.0 {
+            // With a cap, any of the pool may be needed.
+            let needed = if request.per_category_max.is_some() { usize::MAX } else { end };
+            spread::diversify(&self.state, &mut ranked, request.diversity.min(1.0), needed);
+        }
+        if let Some(max) = request.per_category_max {
+            spread::cap_categories(&self.state, &mut ranked, max);
         }
         ranked.truncate(end);
-        ranked.sort_unstable_by(best_first);
         ranked.into_iter().skip(request.offset).collect()
     }
 

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use recommender::evaluation::{Log, Options, Protocol, csv, run};
 use recommender::{
-    AnswerKind, Config, Event, HotWindow, Incoming, Metric, Position, Recommender, Rejection, Request, Scope,
+    AnswerKind, Config, Event, Filter, HotWindow, Incoming, Metric, Position, Recommender, Rejection,
+    Request, Scope,
 };
 
 const DAY: i64 = 86_400_000;
@@ -91,6 +92,34 @@ fn scores_do_not_depend_on_how_many_are_asked_for() {
         let page = recommender.recommend(&Request { offset: 5, ..Request::user("user-1", n) }).unwrap();
         assert_eq!(page.items, all.items[5..5 + n]);
     }
+}
+
+#[test]
+fn lists_are_filtered_spread_and_still_paged_alike() {
+    let mut recommender = trained(3000);
+    for n in 0..160 {
+        let entity = format!(r#"{{"item_id":"item-{n}","categories":["c{}"],"price":{n}}}"#, n % 5);
+        feed(&mut recommender, "items", 0, &entity).unwrap();
+    }
+    let number = |id: &str| id.strip_prefix("item-").and_then(|text| text.parse::<u32>().ok()).unwrap();
+    let filter = Filter::parse("price < 60 and not category = 'c1'").unwrap();
+    let whole = Request {
+        filter: Some(&filter),
+        per_category_max: Some(4),
+        diversity: 0.4,
+        ..Request::user("user-1", 40)
+    };
+    let all = recommender.recommend(&whole).unwrap().items;
+    assert_eq!(all.len(), 16, "four categories of four");
+    for item in &all {
+        assert!(number(&item.item_id) < 60 && number(&item.item_id) % 5 != 1, "{}", item.item_id);
+    }
+    for (offset, n) in [(0, 3), (0, 10), (5, 5), (12, 10)] {
+        let page = recommender.recommend(&Request { offset, n, ..whole.clone() }).unwrap().items;
+        assert_eq!(page, all[offset..all.len().min(offset + n)]);
+    }
+    let plain = Request { filter: Some(&filter), ..Request::user("user-1", 5) };
+    assert_eq!(recommender.recommend(&plain).unwrap().items[0], all[0], "the best stays the best");
 }
 
 #[test]

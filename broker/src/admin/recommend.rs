@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use parking_lot::RwLock;
 use recommender::{
-    Answer, AnswerKind, HotList, HotWindow, Metric, Recommended, Recommender, Request, Scope, Similar,
+    Answer, AnswerKind, Filter, HotList, HotWindow, Metric, Recommended, Recommender, Request, Scope, Similar,
 };
 use serde::Serialize;
 
@@ -120,7 +120,7 @@ pub(super) async fn similar(
     Ok(json(StatusCode::OK, &Body { item_id: &item_id, metric: metric.name(), items }))
 }
 
-/// `GET /api/v1/users/{id}/recommendations?n=&offset=&explain=&category=&exclude=&seen=&model=`
+/// `GET /api/v1/users/{id}/recommendations?n=&offset=&explain=&category=&filter=&per_category=&diversity=&exclude=&seen=&model=`
 pub(super) async fn recommendations(
     State(shared): State<Arc<Shared>>,
     id: Result<Path<String>, PathRejection>,
@@ -144,10 +144,18 @@ pub(super) async fn recommendations(
     let category = query.text("category")?;
     let exclude = query.text("exclude")?.unwrap_or_default();
     let model = query.text("model")?;
+    let filter = query.text("filter")?;
+    let per_category = query.number("per_category", 0, 0..=N_MAX)?;
+    let diversity = query.number("diversity", 0, 0..=100)?;
     query.finish()?;
-    if let Some(model) = model.as_deref().filter(|model| !Recommender::models().any(|known| known == *model))
-    {
-        let known = Recommender::models().collect::<Vec<_>>().join(", ");
+    let filter = filter.as_deref().map(Filter::parse).transpose();
+    let filter =
+        filter.map_err(|error| ApiError::bad("bad-parameter", format!("parameter `filter`: {error}")))?;
+    let optional = |model: &&str| Recommender::optional_models().any(|known| known == *model);
+    let known = |model: &&str| Recommender::models().any(|known| known == *model) || optional(model);
+    if let Some(model) = model.as_deref().filter(|model| !known(model)) {
+        let known =
+            Recommender::models().chain(Recommender::optional_models()).collect::<Vec<_>>().join(", ");
         return Err(ApiError::parameter("model", format_args!("one of {known}, not {model}")));
     }
     let exclude: Vec<&str> = exclude.split(',').filter(|id| !id.is_empty()).collect();
@@ -158,6 +166,9 @@ pub(super) async fn recommendations(
         offset,
         exclude: &exclude,
         category: category.as_deref(),
+        filter: filter.as_ref(),
+        per_category_max: (per_category > 0).then_some(per_category),
+        diversity: diversity as f32 / 100.0,
         allow_seen,
         model: model.as_deref(),
         explain,
@@ -166,6 +177,9 @@ pub(super) async fn recommendations(
     let answer = match (shared.recommendations()?.recommend(&request), request.category) {
         (Some(answer), _) => answer,
         (None, Some(category)) => return Err(unknown_category(category)),
+        (None, None) if request.model.as_ref().is_some_and(optional) => {
+            return Err(ApiError::parameter("model", "a model that recommender.models has switched on"));
+        }
         (None, None) => Answer { kind: AnswerKind::UnknownUser, items: Vec::new() },
     };
     let reason = match answer.kind {
@@ -282,8 +296,13 @@ mod tests {
         assert!(!fewer.ids().contains(&"desk".to_owned()));
         let none = stage.call(Call::get("/api/v1/users/cid/recommendations?category=garden")).await;
         assert_eq!((none.status, none.error_code()), (404, Some("unknown-category")));
-        let none = stage.call(Call::get("/api/v1/users/cid/recommendations?model=oracle")).await;
-        assert_eq!((none.status, none.error_code()), (400, Some("bad-parameter")));
+        let fitting = "/api/v1/users/cid/recommendations?filter=not%20item_id%20%3D%20'desk'&diversity=30";
+        assert_eq!(stage.call(Call::get(fitting)).await.ids(), ["chair"]);
+        for wrong in ["model=oracle", "model=als", "filter=colour%20%3D%201", "diversity=101"] {
+            let path = format!("/api/v1/users/cid/recommendations?{wrong}");
+            let none = stage.call(Call::get(&path)).await;
+            assert_eq!((none.status, none.error_code()), (400, Some("bad-parameter")), "{wrong}");
+        }
     }
 
     #[tokio::test]

@@ -156,7 +156,10 @@ pub(crate) struct Counts {
 
 fn choices(names: &[String]) -> Result<Vec<ModelChoice>, EvaluationError> {
     let known = || {
-        let names: Vec<&str> = std::iter::once(FUSED).chain(crate::Recommender::models()).collect();
+        let names: Vec<&str> = std::iter::once(FUSED)
+            .chain(crate::Recommender::models())
+            .chain(crate::Recommender::optional_models())
+            .collect();
         names.join(", ")
     };
     let one = |name: &String| {
@@ -164,4 +167,13 @@ fn choices(names: &[String]) -> Result<Vec<ModelChoice>, EvaluationError> {
             .ok_or_else(|| EvaluationError::UnknownModel { name: name.clone(), known: known() })
     };
     names.iter().map(one).collect()
+}
+
+/// A recommender in which every model to be measured learns; only those of the settings are fused.
+pub(crate) fn recommender(config: Config, choices: &[ModelChoice]) -> crate::Recommender {
+    let optional = |choice: &ModelChoice| match choice {
+        ModelChoice::Optional(place) => Some(*place),
+        ModelChoice::Column(_) | ModelChoice::Fused => None,
+    };
+    crate::Recommender::observing(config, &choices.iter().filter_map(optional).collect::<Vec<_>>())
 }

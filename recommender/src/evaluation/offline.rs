@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::log::{Entry, first_of_each_pair};
-use super::prequential::{finish, is_positive, learn_all, target};
+use super::prequential::{finish, is_positive, learn_all, rate, target};
 use super::tally::Tally;
-use super::{Counts, Log, Options};
+use super::{Counts, Log, Options, recommender};
+use crate::Config;
 use crate::ranking::fuse::ModelChoice;
 use crate::serving::Request;
-use crate::{Config, Recommender};
 
 /// The first `train_share` of the events by time is learnt; users with events on both sides are asked for.
 pub(super) fn split(
@@ -60,8 +60,10 @@ fn ask_users(
     choices: &[ModelChoice],
     tallies: &mut [Tally],
 ) -> Counts {
-    let mut recommender = Recommender::new(config);
+    let mut recommender = recommender(config, choices);
     let mut counts = Counts { learnt: learn_all(&mut recommender, log, train), ..Counts::default() };
+    recommender.settle();
+    rate(&recommender, test_log, held_out, choices, tallies);
     let mut users: Vec<(&str, Vec<&str>)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in held_out.iter().filter(|entry| is_positive(&recommender, test_log, entry)) {

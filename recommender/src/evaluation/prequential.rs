@@ -2,7 +2,7 @@
 
 use super::log::{Entry, first_of_each_pair};
 use super::tally::Tally;
-use super::{Counts, Log, Options};
+use super::{Counts, Log, Options, recommender};
 use crate::ids::ItemIdx;
 use crate::ranking::fuse::ModelChoice;
 use crate::serving::{History, Request};
@@ -20,7 +20,7 @@ pub(super) fn run(
     choices: &[ModelChoice],
     tallies: &mut [Tally],
 ) -> Counts {
-    let mut recommender = Recommender::new(config);
+    let mut recommender = recommender(config, choices);
     let mut counts = Counts::default();
     if test.is_some() {
         counts.learnt += learn_all(&mut recommender, log, &ordered(log, options));
@@ -29,6 +29,7 @@ pub(super) fn run(
     let entries = ordered(log, options);
     for block in entries.chunk_by(|a, b| a.time_ms == b.time_ms) {
         for group in groups(block, options.ungrouped) {
+            rate(&recommender, log, &group, choices, tallies);
             counts.asked += ask(&recommender, log, &group, options, choices, tallies);
             counts.learnt += learn_all(&mut recommender, log, &group);
         }
@@ -86,6 +87,25 @@ fn ask(
         }
     }
     positive.len()
+}
+
+/// Predicts the ratings among these events by every model that can.
+pub(super) fn rate(
+    recommender: &Recommender,
+    log: &Log,
+    entries: &[Entry],
+    choices: &[ModelChoice],
+    tallies: &mut [Tally],
+) {
+    for entry in entries {
+        let Some(rating) = recommender.rating_of(&log.event(entry)) else { continue };
+        for (&choice, tally) in choices.iter().zip(&mut *tallies) {
+            if let ModelChoice::Optional(place) = choice {
+                let predicted = recommender.predict_by(log.user(entry), log.item(entry), place);
+                tally.rate(predicted, rating);
+            }
+        }
+    }
 }
 
 /// Whether an event counts as a like.

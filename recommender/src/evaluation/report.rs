@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::tally::{Scores, Tally};
+use super::tally::{RatingScores, Scores, Tally};
 use super::{Counts, Options};
 
 /// What came out.
@@ -37,6 +37,9 @@ pub struct ModelReport {
     pub model: String,
     /// By length of list.
     pub scores: Vec<Scores>,
+    /// Of models that predict ratings, on logs that have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratings: Option<RatingScores>,
 }
 
 impl Report {
@@ -44,6 +47,7 @@ impl Report {
         let model = |(name, tally): (&String, &Tally)| ModelReport {
             model: name.clone(),
             scores: tally.scores(counts.items),
+            ratings: tally.rating_scores(),
         };
         Self {
             protocol: options.protocol.name(),
@@ -93,6 +97,14 @@ impl Report {
                     s.novelty
                 );
             }
+        }
+        let rated = self.models.iter().filter_map(|model| Some((&model.model, model.ratings?)));
+        for (at, (model, errors)) in rated.enumerate() {
+            if at == 0 {
+                out.push_str("\n| model | ratings | predicted | RMSE | MAE |\n|---|---|---|---|---|\n");
+            }
+            let RatingScores { ratings, predicted, rmse, mae } = errors;
+            let _ = writeln!(out, "| {model} | {ratings} | {predicted} | {rmse:.4} | {mae:.4} |");
         }
         out
     }

@@ -3,7 +3,7 @@
 use super::log::Entry;
 use super::prequential::{finish, is_positive, learn_all, lists_after, target};
 use super::tally::Tally;
-use super::{Counts, Log};
+use super::{Counts, Log, recommender};
 use crate::ranking::fuse::ModelChoice;
 use crate::{Config, Recommender};
 
@@ -18,9 +18,10 @@ pub(super) fn next_item(
     choices: &[ModelChoice],
     tallies: &mut [Tally],
 ) -> Counts {
-    let mut recommender = Recommender::new(config);
+    let mut recommender = recommender(config, choices);
     let mut counts =
         Counts { learnt: learn_all(&mut recommender, train, &train.by_time()), ..Counts::default() };
+    recommender.settle();
     let mut entries = test.by_time();
     entries.retain(|entry| is_positive(&recommender, test, entry));
     entries.sort_by_key(|entry| entry.user);

@@ -4,6 +4,7 @@ use super::metrics::coverage::Coverage;
 use super::metrics::mrr::reciprocal_rank;
 use super::metrics::ndcg::ndcg;
 use super::metrics::novelty::Novelty;
+use super::metrics::rating_error::RatingError;
 use super::metrics::recall::{hit, recall};
 use crate::Recommender;
 use crate::ids::ItemIdx;
@@ -12,6 +13,21 @@ use crate::ids::ItemIdx;
 #[derive(Debug)]
 pub(crate) struct Tally {
     at: Vec<(usize, Sums)>,
+    ratings: u64,
+    errors: RatingError,
+}
+
+/// How well ratings were predicted.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct RatingScores {
+    /// Ratings met.
+    pub ratings: u64,
+    /// Those of them that the model had a prediction for.
+    pub predicted: u64,
+    /// Root of the mean squared error of those.
+    pub rmse: f64,
+    /// Mean absolute error of those.
+    pub mae: f64,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +70,27 @@ pub struct Scores {
 
 impl Tally {
     pub(crate) fn new(at: &[usize]) -> Self {
-        Self { at: at.iter().map(|&n| (n, Sums::default())).collect() }
+        let at = at.iter().map(|&n| (n, Sums::default())).collect();
+        Self { at, ratings: 0, errors: RatingError::default() }
+    }
+
+    /// Counts one rating and what was predicted for it.
+    pub(crate) fn rate(&mut self, predicted: Option<f64>, actual: f64) {
+        self.ratings += 1;
+        if let Some(predicted) = predicted {
+            self.errors.add(predicted, actual);
+        }
+    }
+
+    /// The errors of predicted ratings; `None` if none was predicted.
+    pub(crate) fn rating_scores(&self) -> Option<RatingScores> {
+        let errors = &self.errors;
+        (errors.count() > 0).then(|| RatingScores {
+            ratings: self.ratings,
+            predicted: errors.count(),
+            rmse: errors.rmse(),
+            mae: errors.mae(),
+        })
     }
 
     /// Counts one list shown, for coverage and novelty.

@@ -31,6 +31,9 @@ pub struct ItemEntity<'a> {
     /// Not to be recommended from here on, ms since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<i64>,
+    /// Where it stands among others, as some other program computed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub embedding: Vec<f32>,
     /// The user who offers it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<Cow<'a, str>>,

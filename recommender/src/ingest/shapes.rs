@@ -565,6 +565,7 @@ struct ItemFields<'a> {
     published_at: Option<Time<'a>>,
     #[serde(borrow)]
     expires_at: Option<Time<'a>>,
+    embedding: Vec<f32>,
     #[serde(borrow)]
     owner_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -589,6 +590,7 @@ pub(super) fn decode_item<'a>(json: &'a str, key: Option<&'a str>) -> Result<Ite
         available: fields.available.map(|flag| flag.0).or(fields.is_hidden.map(|flag| !flag.0)),
         published_at_ms: read(fields.published_at)?,
         expires_at_ms: read(fields.expires_at)?,
+        embedding: fields.embedding,
         owner_id: fields.owner_id.map(|text| text.0),
     })
 }

@@ -7,8 +7,9 @@
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math::ln;
+use crate::models::set::Models;
 use crate::models::user_knn::{self, Nearby};
-use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, RULES, USER_KNN};
+use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN};
 use crate::models::{cooccurrence, item_cosine, llr, rules};
 use crate::state::State;
 
@@ -20,6 +21,9 @@ const HOT_ASKED: usize = 40;
 
 /// How many of those that the history speaks for become candidates: the strongest.
 const PERSONAL_MAX: usize = 400;
+
+/// How many of the best items of a model with memory of its own become candidates.
+const OPTIONAL_ASKED: usize = 50;
 
 /// ln of the share below which candidates are alike: a ten-thousandth of the greatest.
 pub(crate) const LOG_MIN: f32 = -9.2;
@@ -42,10 +46,21 @@ pub(crate) struct Scratch {
     pub(crate) scores: Vec<f32>,
     /// Position in `items` plus one, by item; 0 for those that are no candidates.
     places: Vec<u32>,
+    /// What the models with memory of their own say, each sorted best first; by column of the fusion.
+    scored: Vec<Scored>,
+    /// The same as shares of each one's greatest: column by column, each in the order of `items`.
+    pub(crate) optional: Vec<f32>,
     nearby: Nearby,
     order: Vec<f32>,
     /// By model, 1 over its greatest score among all candidates, before any were dropped.
     pub(crate) scale: Row,
+}
+
+/// What scores come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) models: &'a Models,
 }
 
 /// The weights of the fusion, in short: what is needed to tell which candidates can matter.
@@ -148,14 +163,34 @@ impl Scratch {
     }
 }
 
+/// Fills `scratch` with what one model with memory of its own has to say, and its scores. False if the model is off.
+pub(crate) fn gather_by(
+    sources: Sources<'_>,
+    place: usize,
+    question: &Question<'_>,
+    scratch: &mut Scratch,
+) -> bool {
+    scratch.clear(sources.state.items.len());
+    scratch.scores.clear();
+    let mut scored = scratch.scored.pop().unwrap_or_default();
+    let known = sources.models.score(place, question, &mut scored);
+    for &(item, score) in &scored {
+        scratch.row(item);
+        scratch.scores.push(score);
+    }
+    scratch.scored.push(scored);
+    known
+}
+
 /// Fills `scratch` with the candidates for its `history`, which is `own`'s if it is anyone's.
 pub(crate) fn gather(
-    state: &State,
+    sources: Sources<'_>,
     own: Option<UserIdx>,
     breadth: Breadth<'_>,
     sketch: &Sketch,
     scratch: &mut Scratch,
 ) {
+    let state = sources.state;
     scratch.clear(state.items.len());
     let history = std::mem::take(&mut scratch.history);
     walk_rows(state, &history, scratch);
@@ -172,6 +207,7 @@ pub(crate) fn gather(
     for &item in &history {
         scratch.row(item);
     }
+    ask_models(sources.models, &Question { state, user: own, history: &history }, scratch);
     scratch.history = history;
     match breadth {
         Breadth::Strongest => {}
@@ -179,6 +215,42 @@ pub(crate) fn gather(
         Breadth::Every => (0..state.items.len() as u32).for_each(|item| _ = scratch.row(ItemIdx(item))),
     }
     add_hottest(state, scratch);
+    share_scores(sources.models.fused(), scratch);
+}
+
+/// Asks the models of the fusion that have memory of their own; their best become candidates.
+fn ask_models(models: &Models, question: &Question<'_>, scratch: &mut Scratch) {
+    let fused = models.fused();
+    if scratch.scored.len() < fused {
+        scratch.scored.resize_with(fused, Vec::new);
+    }
+    for column in 0..fused {
+        let mut scored = std::mem::take(&mut scratch.scored[column]);
+        scored.clear();
+        models.column(column).score(question, &mut scored);
+        scored.retain(|&(_, score)| score > 0.0);
+        let best_first = |a: &(ItemIdx, f32), b: &(ItemIdx, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if scored.len() > OPTIONAL_ASKED {
+            scored.select_nth_unstable_by(OPTIONAL_ASKED, best_first);
+        }
+        scored.iter().take(OPTIONAL_ASKED).for_each(|&(item, _)| _ = scratch.row(item));
+        scratch.scored[column] = scored;
+    }
+}
+
+/// Turns what those models said into shares of each one's greatest score, once every candidate is known.
+fn share_scores(fused: usize, scratch: &mut Scratch) {
+    let count = scratch.items.len();
+    scratch.optional.clear();
+    scratch.optional.resize(fused * count, 0.0);
+    for column in 0..fused {
+        let greatest = scratch.scored[column].iter().fold(0.0f32, |most, &(_, score)| most.max(score));
+        for &(item, score) in &scratch.scored[column] {
+            if let Some(place) = (scratch.places[item.at()] as usize).checked_sub(1) {
+                scratch.optional[column * count + place] = score / greatest;
+            }
+        }
+    }
 }
 
 /// Adds the hottest items that are no candidates yet: what the history has does not use up the places.

@@ -11,6 +11,7 @@
 //! | share | a personal model's score, divided by its greatest among the candidates |
 //! | log share | 1 + ln(share) / 9.2, at least 0 |
 //! | popularity, log popularity | the same of each half-life's decayed sum, relative to the hottest item |
+//! | share, log share | the same of each model with memory of its own that is on |
 //! | seen, recent | whether the history has the item, and 0.8^k if it stands k places back |
 //!
 //! A like is a lesson (every one at first, fewer later): before it is learnt, the candidates for that user are ranked, and θ moves along the
@@ -29,7 +30,8 @@ use super::candidates::{LOG_MIN, Scratch, Sketch};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
 use crate::math::{exp, ln};
-use crate::models::{COLUMNS, PERSONAL, column_name, column_of};
+use crate::models::set::Models;
+use crate::models::{COLUMNS, OPTIONAL, OPTIONALS, PERSONAL, column_name, column_of, optional_of};
 use crate::state::State;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
@@ -38,6 +40,8 @@ use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 pub(crate) enum ModelChoice {
     /// By one model.
     Column(usize),
+    /// By one model with memory of its own, by place among them.
+    Optional(usize),
     /// By all.
     Fused,
 }
@@ -45,7 +49,10 @@ pub(crate) enum ModelChoice {
 impl ModelChoice {
     /// The choice of a name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        if name == "fused" { Some(Self::Fused) } else { column_of(name).map(Self::Column) }
+        if name == "fused" {
+            return Some(Self::Fused);
+        }
+        column_of(name).map(Self::Column).or_else(|| optional_of(name).map(Self::Optional))
     }
 }
 
@@ -54,7 +61,12 @@ const POPULAR: usize = LOGS + PERSONAL;
 const POPULAR_SHARE: usize = POPULAR + LIVES;
 const SEEN: usize = POPULAR_SHARE + LIVES;
 const RECENT: usize = SEEN + 1;
-const FEATURES: usize = RECENT + 1;
+/// The first of the models with memory of their own: share and log share of each column of the fusion.
+const OWN: usize = RECENT + 1;
+const FEATURES: usize = OWN + 2 * OPTIONALS;
+
+/// The part that each model has in a score: models of counts, popularity, those with memory of their own.
+pub(crate) type Parts = [f32; COLUMNS + OPTIONALS];
 
 /// Sets of weights beside the common one, by length of history.
 const CONTEXTS: usize = 5;
@@ -92,6 +104,7 @@ impl Default for Fusion {
         weights[0][LOGS..POPULAR].fill(2.0);
         weights[0][POPULAR + 4] = 1.0;
         weights[0][POPULAR + 7] = 1.0;
+        (0..OPTIONALS).for_each(|column| weights[0][OWN + 2 * column + 1] = 2.0);
         Self { weights, squares: [[1e-2; FEATURES]; 1 + CONTEXTS], likes: 0, next_lesson: 0 }
     }
 }
@@ -125,7 +138,16 @@ impl Fusion {
     fn prepare(state: &State, scratch: &mut Scratch) {
         let count = scratch.items.len();
         scratch.features.clear();
-        scratch.features.resize(FEATURES * count, 0.0);
+        let own = scratch.optional.len() / count.max(1);
+        scratch.features.resize((OWN + 2 * own) * count, 0.0);
+        for column in 0..own {
+            let said = &scratch.optional[column * count..(column + 1) * count];
+            let (shares, logs) = two(&mut scratch.features, count, OWN + 2 * column, OWN + 2 * column + 1);
+            shares.copy_from_slice(said);
+            for (log, share) in logs.iter_mut().zip(said) {
+                *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
+            }
+        }
         for column in 0..PERSONAL {
             let scale = scratch.scale[column];
             if scale > 0.0 {
@@ -158,7 +180,9 @@ impl Fusion {
 
     /// Fills the scores of gathered candidates by one model or by all.
     pub(crate) fn score(&self, state: &State, choice: ModelChoice, scratch: &mut Scratch) {
-        scratch.scores.clear();
+        if !matches!(choice, ModelChoice::Optional(_)) {
+            scratch.scores.clear();
+        }
         match choice {
             ModelChoice::Column(column) if column < PERSONAL => {
                 scratch.scores.extend(scratch.rows.iter().map(|row| row[column]));
@@ -169,6 +193,8 @@ impl Fusion {
                 let share = |&item: &ItemIdx| (state.hot.raw(item, life) * scale[life]) as f32;
                 scratch.scores.extend(scratch.items.iter().map(share));
             }
+            // What was gathered are scores already.
+            ModelChoice::Optional(_) => {}
             ModelChoice::Fused => {
                 Self::prepare(state, scratch);
                 self.score_prepared(scratch);
@@ -208,7 +234,7 @@ impl Fusion {
             kept += scratch.scores[place];
         }
         let context = 1 + context(scratch.history.len());
-        for f in 0..FEATURES {
+        for f in 0..scratch.features.len() / count {
             let feature = &scratch.features[f * count..(f + 1) * count];
             let expected: f32 =
                 feature.iter().zip(&scratch.scores).map(|(value, chance)| value * chance).sum();
@@ -221,31 +247,49 @@ impl Fusion {
     }
 
     /// The part each model has in the score of a scored candidate.
-    pub(crate) fn parts(&self, choice: ModelChoice, scratch: &Scratch, place: usize) -> [f32; COLUMNS] {
+    pub(crate) fn parts(
+        &self,
+        choice: ModelChoice,
+        models: &Models,
+        scratch: &Scratch,
+        place: usize,
+    ) -> Parts {
         let count = scratch.items.len();
         let weights = self.total(scratch.history.len());
         let part = |feature: usize| weights[feature] * scratch.features[feature * count + place];
-        std::array::from_fn(|column| match choice {
-            ModelChoice::Column(only) => {
-                if column == only {
-                    scratch.scores[place]
-                } else {
-                    0.0
+        let mut parts = [0.0; COLUMNS + OPTIONALS];
+        match choice {
+            ModelChoice::Column(only) => parts[only] = scratch.scores[place],
+            ModelChoice::Optional(only) => parts[COLUMNS + only] = scratch.scores[place],
+            ModelChoice::Fused => {
+                for (column, sum) in parts[..COLUMNS].iter_mut().enumerate() {
+                    *sum = match column.checked_sub(PERSONAL) {
+                        Some(life) => part(POPULAR + life) + part(POPULAR_SHARE + life),
+                        None => part(column) + part(LOGS + column),
+                    };
+                }
+                for column in 0..models.fused() {
+                    parts[COLUMNS + models.place_of(column)] =
+                        part(OWN + 2 * column) + part(OWN + 2 * column + 1);
                 }
             }
-            ModelChoice::Fused if column < PERSONAL => part(column) + part(LOGS + column),
-            ModelChoice::Fused => part(POPULAR + column - PERSONAL) + part(POPULAR_SHARE + column - PERSONAL),
-        })
+        }
+        parts
     }
 
     /// The weight of each model for a user with some history.
-    pub(crate) fn report(&self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn report(&self, models: &Models) -> Vec<(&'static str, f64)> {
         let weights = self.total(usize::MAX);
         let weight = |column: usize| match column.checked_sub(PERSONAL) {
             Some(life) => weights[POPULAR + life] + weights[POPULAR_SHARE + life],
             None => weights[column] + weights[LOGS + column],
         };
-        (0..COLUMNS).map(|column| (column_name(column), f64::from(weight(column)))).collect()
+        let own = |column: usize| {
+            let weight = weights[OWN + 2 * column] + weights[OWN + 2 * column + 1];
+            (OPTIONAL[models.place_of(column)].name, f64::from(weight))
+        };
+        let counted = (0..COLUMNS).map(|column| (column_name(column), f64::from(weight(column))));
+        counted.chain((0..models.fused()).map(own)).collect()
     }
 
     /// The half-life that predicts best what users without a history take.

@@ -5,7 +5,8 @@ use crate::cooccurrence::Margins;
 use crate::hot::HALF_LIVES_MS;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::ingest::action::Actions;
-use crate::models::{COLUMNS, PERSONAL, column_name};
+use crate::models::{COLUMNS, PERSONAL, any_name};
+use crate::ranking::fuse::Parts;
 use crate::serving::{Evidence, Reason};
 use crate::state::State;
 
@@ -29,26 +30,28 @@ pub(crate) struct Witness<'a> {
 
 impl Witness<'_> {
     /// The reasons for `item`, whose score has these `parts`.
-    pub(crate) fn reasons(&self, item: ItemIdx, parts: &[f32; COLUMNS]) -> Vec<Reason> {
+    pub(crate) fn reasons(&self, item: ItemIdx, parts: &Parts) -> Vec<Reason> {
         let total: f32 = parts.iter().map(|part| part.max(0.0)).sum();
         let mut order: Vec<usize> =
-            (0..COLUMNS).filter(|&c| parts[c] > SHARE_MIN * total && total > 0.0).collect();
+            (0..parts.len()).filter(|&c| parts[c] > SHARE_MIN * total && total > 0.0).collect();
         order.sort_by(|&a, &b| parts[b].total_cmp(&parts[a]));
         order.truncate(REASONS_MAX);
         order.into_iter().map(|column| self.reason(item, column, parts[column] / total)).collect()
     }
 
     fn reason(&self, item: ItemIdx, column: usize, share: f32) -> Reason {
-        let because = if column < PERSONAL { self.evidence(item) } else { Vec::new() };
+        // Popularity is nobody's in particular.
+        let personal = !(PERSONAL..COLUMNS).contains(&column);
+        let because = if personal { self.evidence(item) } else { Vec::new() };
         let text = match because.first() {
             Some(first) => {
                 let name = first.title.as_deref().unwrap_or(&first.item_id);
                 format!("{} people came to both this and {name}", first.count)
             }
-            None if column < PERSONAL => "goes with the history".to_owned(),
+            None if personal => "goes with the history".to_owned(),
             None => popularity(HALF_LIVES_MS[column - PERSONAL], self.state.hot.count(item)),
         };
-        Reason { source: column_name(column), text, share: f64::from(share), because }
+        Reason { source: any_name(column), text, share: f64::from(share), because }
     }
 
     /// The history's items that a pair model goes by, strongest first.

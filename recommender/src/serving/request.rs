@@ -1,5 +1,7 @@
 //! What may be asked for.
 
+use crate::ranking::filter::Filter;
+
 /// Whose taste to go by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum History<'a> {
@@ -24,6 +26,13 @@ pub struct Request<'a> {
     pub exclude: &'a [&'a str],
     /// Only of this category.
     pub category: Option<&'a str>,
+    /// Only items that fit.
+    pub filter: Option<&'a Filter>,
+    /// At most so many of any one category, on all pages together.
+    pub per_category_max: Option<usize>,
+    /// How much an item counts for being unlike those before it, 0 to 1; 0 ranks by score alone. Items keep their
+    /// scores and lose their order.
+    pub diversity: f32,
     /// Whether items the user has already acted on may come back.
     pub allow_seen: bool,
     /// Rank by one model instead of all fused. See [`crate::Recommender::models`].
@@ -51,6 +60,9 @@ impl<'a> Request<'a> {
             now_ms: None,
             exclude: &[],
             category: None,
+            filter: None,
+            per_category_max: None,
+            diversity: 0.0,
             allow_seen: false,
             model: None,
             explain: false,

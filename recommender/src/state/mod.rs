@@ -114,8 +114,9 @@ impl State {
         self.hot.rebuild_tops();
     }
 
-    /// Learns one act. `before`: filled with the items it met, most recent first.
-    pub(crate) fn learn(&mut self, act: Act, limits: Limits, before: &mut Vec<ItemIdx>) {
+    /// Learns one act, and says whether it is the user's first in favour of the item. `before`: filled with the items it
+    /// met, most recent first.
+    pub(crate) fn learn(&mut self, act: Act, limits: Limits, before: &mut Vec<ItemIdx>) -> bool {
         before.clear();
         self.newest_ms = self.newest_ms.max(act.visit.time_ms);
         let liked = act.weight > 0.0;
@@ -123,10 +124,10 @@ impl State {
             self.hot.add(act.item, act.visit.time_ms, act.weight);
         }
         self.items.seen(act.item, act.visit.time_ms);
-        let Some(user) = act.user else { return };
+        let Some(user) = act.user else { return false };
         let ring = self.users.ring_mut(user);
+        let new = liked && !ring.supersede(act.item);
         if liked {
-            let new = !ring.supersede(act.item);
             meet(ring, act.item, limits.window, before);
             if new {
                 self.items.count_user(act.item);
@@ -137,6 +138,7 @@ impl State {
         }
         self.users.ring_mut(user).push(act.visit, limits.history_max);
         self.users.seen(user, act.visit.time_ms);
+        new
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ring::Ring;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use crate::ids::{IdMap, Renumbering, UserIdx};
+use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
 
 /// Every user, bounded by its owner.
 #[derive(Debug, Default)]
@@ -64,6 +64,17 @@ impl Users {
     /// A user's history.
     pub fn ring(&self, user: UserIdx) -> &Ring {
         &self.users[user.at()].ring
+    }
+
+    /// The distinct items a user is known to have liked: those of the ring, newest first, then those before it.
+    pub(crate) fn liked(&self, user: UserIdx) -> Vec<ItemIdx> {
+        let ring = self.ring(user);
+        let mut liked: Vec<ItemIdx> =
+            ring.newest_first().filter(|visit| visit.is_liked()).map(|visit| visit.item).collect();
+        let mut recent = liked.clone();
+        recent.sort_unstable();
+        liked.extend(ring.older().iter().filter(|item| recent.binary_search(item).is_err()));
+        liked
     }
 
     /// A user's attributes, if there are any.
