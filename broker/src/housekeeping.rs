@@ -65,6 +65,10 @@ pub(crate) fn start(cx: &Arc<Cx>, store: &Arc<Store>) {
                 Some(_) => note_healed(&cx),
                 None => warn!("retention and compaction were interrupted"),
             }
+            // Fetch sessions tell their clients where logs begin.
+            for topic in cx.catalog.topics() {
+                topic.partitions().iter().for_each(|partition| partition.wake_if_start_moved());
+            }
         }
     });
 }

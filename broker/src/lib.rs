@@ -17,6 +17,7 @@ mod coordinator_log;
 mod event_log;
 mod features;
 mod feed;
+mod fetch_sessions;
 mod group_topics;
 mod handlers;
 mod housekeeping;

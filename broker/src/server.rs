@@ -18,6 +18,7 @@ use crate::coordinator::{CoordinatorEnv, CoordinatorLogError, GroupCoordinator};
 use crate::coordinator_log::InternalTopic;
 use crate::event_log::BrokerLog;
 use crate::feed::{self, Feed};
+use crate::fetch_sessions::FetchSessions;
 use crate::group_topics::CatalogTopics;
 use crate::handlers::{Cx, Node};
 use crate::housekeeping;
@@ -216,11 +217,14 @@ fn open(config: Arc<ServerConfig>, env: Env, tasks: Tasks) -> Result<(Arc<Cx>, A
     transactions.recover().map_err(StartError::Transactions)?;
     let node = Node { id: store.node_id(), cluster_id: store.cluster_id().to_owned() };
     let metrics = Arc::new(Metrics::default());
+    let slots = config.max_incremental_fetch_session_cache_slots;
+    let fetch_sessions = FetchSessions::new(slots, env.clone(), &metrics);
     let cx = Arc::new(Cx {
         config,
         node,
         env,
         catalog,
+        fetch_sessions,
         groups,
         producer_ids,
         transactions,

@@ -29,6 +29,7 @@ use protocol::messages::describe_groups::DescribeGroupsRequest;
 use protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use protocol::messages::describe_producers::DescribeProducersRequest;
 use protocol::messages::describe_quorum::DescribeQuorumRequest;
+use protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
 use protocol::messages::describe_transactions::DescribeTransactionsRequest;
 use protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
 use protocol::messages::elect_leaders::ElectLeadersRequest;
@@ -123,6 +124,7 @@ fn ask(key: i16) -> Option<Ask> {
         68 => empty::<ConsumerGroupHeartbeatRequest<'_>>,
         69 => empty::<ConsumerGroupDescribeRequest<'_>>,
         74 => empty::<ListConfigResourcesRequest>,
+        75 => empty::<DescribeTopicPartitionsRequest<'_>>,
         _ => return None,
     })
 }
@@ -212,6 +214,7 @@ fn the_ranges_are_those_of_the_table() {
         (68, 0, 1),
         (69, 0, 1),
         (74, 0, 1),
+        (75, 0, 0),
     ];
     let advertised = Broker::start().connect().api_versions();
     for promised in PROMISED {

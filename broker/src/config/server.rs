@@ -52,6 +52,12 @@ keys! {
         "socket.request.max.bytes", Some("104857600"), Form::Int(1, i32::MAX), Medium;
     /// The most a fetch answers, in bytes, whatever the client asks for; one batch is always answered.
     fetch_max_bytes: usize = "fetch.max.bytes", Some("57671680"), Form::Int(1024, i32::MAX), Medium;
+    /// The most partitions that one answer to DescribeTopicPartitions holds.
+    max_request_partition_size_limit: usize =
+        "max.request.partition.size.limit", Some("2000"), Form::Int(1, i32::MAX), Medium;
+    /// Fetch sessions kept at a time; clients without one name all their partitions in every request.
+    max_incremental_fetch_session_cache_slots: usize =
+        "max.incremental.fetch.session.cache.slots", Some("1000"), Form::Int(0, i32::MAX), Medium;
 
     /// Partitions of a topic whose maker does not say.
     num_partitions: i32 = "num.partitions", Some("1"), Form::Int(1, i32::MAX), Medium;

@@ -9,6 +9,7 @@ use crate::catalog::{ApiError, Catalog, CatalogError, ConfigChange, Image, NewTo
 use crate::config::ServerConfig;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::transaction::{ProducerIds, TransactionCoordinator};
+use crate::fetch_sessions::FetchSessions;
 use crate::metrics::Metrics;
 use crate::partitions::Syncer;
 use crate::tasks::Tasks;
@@ -26,6 +27,7 @@ pub(crate) struct Cx {
     pub(crate) node: Node,
     pub(crate) env: Env,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) fetch_sessions: FetchSessions,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) producer_ids: Arc<ProducerIds>,
     pub(crate) transactions: Arc<TransactionCoordinator>,

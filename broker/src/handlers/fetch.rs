@@ -1,5 +1,7 @@
 //! Fetch (1): hands out ranges of the log's map, and waits for data when there is too little.
 
+mod incremental;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 use super::handler::{Call, Handler, Reply};
 use super::{Cx, Isolation, check_leader_epoch};
-use crate::catalog::Topic;
+use crate::catalog::{Catalog, Topic};
 use crate::partitions::{DataWaiter, Partition};
 
 /// First version that takes batches as they are stored (KIP-98); older ones get message sets.
@@ -26,14 +28,17 @@ const BATCHES_SINCE: i16 = 4;
 const MAGIC_1_SINCE: i16 = 2;
 /// First version that names topics by id (KIP-516).
 const TOPIC_IDS_SINCE: i16 = 13;
+/// The session epoch of a request that opens a session (KIP-227).
+const OPENS_SESSION: i32 = 0;
+/// The session epoch of a request that ends its session, or has none.
+const NO_MORE_SESSION: i32 = -1;
 
 /// Versions 0-18: 0-1 get magic 0, 2-3 magic 1, later ones batches as stored; 3 makes the order of
 /// partitions count and adds `max_bytes` (KIP-74); 4 isolation; 5 the log's start; 7 sessions
 /// (KIP-227); 9 leader epochs (KIP-320); 11 racks (KIP-392); 12 is flexible; 13 topic ids
 /// (KIP-516); 15 replica state; 16 node endpoints (KIP-951); 17 and 18 replication details.
 ///
-/// Sessions are never granted: every answer carries session id 0, which the protocol allows, and
-/// clients then send full requests.
+/// A full request (session epoch 0 or -1) is answered from itself; an incremental one from its session.
 pub(super) struct Fetch;
 
 impl Handler for Fetch {
@@ -45,13 +50,15 @@ impl Handler for Fetch {
         call: &'a Call,
         request: FetchRequest<'a>,
     ) -> Reply<FetchResponse<'a>> {
-        if request.session_id != 0 {
-            let error_code = ErrorCode::FetchSessionIdNotFound.code();
-            return Reply::Answer(FetchResponse { error_code, ..FetchResponse::default() });
-        }
-        let fetch = ParsedFetch::new(cx, call.version, &request);
         let deadline =
             Instant::now() + Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into());
+        if !matches!(request.session_epoch, OPENS_SESSION | NO_MORE_SESSION) {
+            let answer = incremental::answer(cx, call.version, &request, deadline).await;
+            cx.metrics.fetched.record(answer_bytes(&answer));
+            return Reply::Answer(answer);
+        }
+        cx.fetch_sessions.close(request.session_id);
+        let fetch = ParsedFetch::new(&cx.catalog, cx.config.fetch_max_bytes, call.version, &request);
         let mut round = fetch.read();
         while !round.is_enough(request.min_bytes) {
             let waiter = fetch.register();
@@ -61,7 +68,11 @@ impl Handler for Fetch {
                 break;
             }
         }
-        let answer = round.into_response(request.topics, fetch.isolation);
+        let session_id = match request.session_epoch {
+            OPENS_SESSION => incremental::open_session(cx, &request, &fetch, &round),
+            _ => 0,
+        };
+        let answer = FetchResponse { session_id, ..round.into_response(request.topics, fetch.isolation) };
         cx.metrics.fetched.record(answer_bytes(&answer));
         Reply::Answer(answer)
     }
@@ -113,25 +124,28 @@ struct Found {
 }
 
 impl ParsedFetch {
-    fn new(cx: &Cx, version: i16, request: &FetchRequest<'_>) -> Self {
-        let limit = cx.config.fetch_max_bytes;
-        let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
-        let mut wanted = Vec::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
+    fn new(catalog: &Catalog, limit: usize, version: i16, request: &FetchRequest<'_>) -> Self {
+        let mut fetch = Self::of_nothing(limit, version, request);
+        fetch.wanted.reserve_exact(request.topics.iter().map(|topic| topic.partitions.len()).sum());
         for topic in &request.topics {
-            let found = find_topic(cx, version, topic);
-            wanted.extend(topic.partitions.iter().map(|partition| Wanted::new(&found, partition)));
+            let found = find_topic(catalog, version, topic);
+            fetch.wanted.extend(topic.partitions.iter().map(|partition| Wanted::new(&found, partition)));
         }
-        Self { version, isolation: Isolation::from_wire(request.isolation_level), bytes_max, wanted }
+        fetch
+    }
+
+    /// What holds for all partitions of the request, and none of them.
+    fn of_nothing(limit: usize, version: i16, request: &FetchRequest<'_>) -> Self {
+        let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
+        let isolation = Isolation::from_wire(request.isolation_level);
+        Self { version, isolation, bytes_max, wanted: Vec::new() }
     }
 
     fn read(&self) -> Round {
         let mut round = Round { found: Vec::with_capacity(self.wanted.len()), bytes: 0, failed: false };
         for wanted in &self.wanted {
             let room = self.bytes_max.saturating_sub(round.bytes);
-            let found = wanted.read(self, room, round.bytes == 0);
-            round.bytes += found.records.as_ref().map_or(0, Bytes::len);
-            round.failed |= found.error != ErrorCode::None;
-            round.found.push(found);
+            round.add(wanted.read(self, room, round.bytes == 0));
         }
         round
     }
@@ -146,11 +160,11 @@ impl ParsedFetch {
     }
 }
 
-fn find_topic(cx: &Cx, version: i16, topic: &FetchTopic<'_>) -> Result<Arc<Topic>, ErrorCode> {
+fn find_topic(catalog: &Catalog, version: i16, topic: &FetchTopic<'_>) -> Result<Arc<Topic>, ErrorCode> {
     if version >= TOPIC_IDS_SINCE {
-        return cx.catalog.topic_by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId);
+        return catalog.topic_by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId);
     }
-    cx.catalog.topic(&topic.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+    catalog.topic(&topic.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 impl Wanted {
@@ -162,6 +176,10 @@ impl Wanted {
                 .cloned()
                 .ok_or(ErrorCode::UnknownTopicOrPartition),
         };
+        Self::of(partition, asked)
+    }
+
+    fn of(partition: Result<Arc<Partition>, ErrorCode>, asked: &FetchPartition) -> Self {
         let partition = partition.and_then(|partition| {
             check_leader_epoch(Epoch(asked.current_leader_epoch), partition.epoch).map(|()| partition)
         });
@@ -177,10 +195,14 @@ impl Wanted {
             Err(code) => return Found::error(*code, None),
         };
         let limit = self.bytes_max.min(room);
-        if limit == 0 && !must_progress {
-            return Found::nothing(partition.log().marks());
-        }
         let marks = partition.log().marks();
+        if limit == 0 && !must_progress {
+            // No room for records, but a wrong offset is told all the same.
+            return match (marks.start()..=marks.high()).contains(&self.from) {
+                true => Found::nothing(marks),
+                false => Found::error(ErrorCode::OffsetOutOfRange, Some(marks)),
+            };
+        }
         let read = partition.log().read(self.from, limit, must_progress, fetch.isolation.end(marks));
         let records = match read {
             Ok(read) => read,
@@ -248,6 +270,12 @@ fn aborted_transaction(aborted: &AbortedTransaction) -> WireAborted {
 }
 
 impl Round {
+    fn add(&mut self, found: Found) {
+        self.bytes += found.records.as_ref().map_or(0, Bytes::len);
+        self.failed |= found.error != ErrorCode::None;
+        self.found.push(found);
+    }
+
     /// Whether to answer now: enough bytes, or an error that the client should hear of at once.
     fn is_enough(&self, min_bytes: i32) -> bool {
         self.failed || self.bytes >= usize::try_from(min_bytes).unwrap_or(0)

@@ -27,6 +27,16 @@ const LATEST_TIERED: i64 = -5;
 /// Asks for the earliest offset not yet moved to tiered storage (v11, KIP-1023): here the start.
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// The first version that may ask for each of what is not a time; before, it is an error.
+const FIRST_VERSIONS: [(i64, i16); 6] = [
+    (LATEST, 0),
+    (EARLIEST, 0),
+    (MAX_TIMESTAMP, 7),
+    (EARLIEST_LOCAL, 8),
+    (LATEST_TIERED, 9),
+    (EARLIEST_PENDING_UPLOAD, 11),
+];
+
 /// The first version that answers leader epochs.
 const LEADER_EPOCH_FROM: i16 = 4;
 
@@ -69,7 +79,7 @@ impl Handler for ListOffsets {
                     known.as_ref().and_then(|known| known.partition(PartitionIndex(asked.partition_index)));
                 let found = match partition {
                     None => Err(ErrorCode::UnknownTopicOrPartition),
-                    Some(partition) => look_up(cx, partition, &asked, isolation).await,
+                    Some(partition) => look_up(cx, call.version, partition, &asked, isolation).await,
                 };
                 partitions.push(response(call.version, &asked, partition.map(|p| p.as_ref()), found));
             }
@@ -81,17 +91,20 @@ impl Handler for ListOffsets {
 
 async fn look_up(
     cx: &Cx,
+    version: i16,
     partition: &Arc<Partition>,
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Found, ErrorCode> {
     check_leader_epoch(Epoch(asked.current_leader_epoch), partition.epoch)?;
+    if !is_supported(asked.timestamp, version) {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
     let marks = partition.log().marks();
     match asked.timestamp {
         LATEST => Ok(Found::at(isolation.end(marks))),
         EARLIEST | EARLIEST_LOCAL | EARLIEST_PENDING_UPLOAD => Ok(Found::at(marks.start())),
         LATEST_TIERED => Ok(Found::NONE),
-        timestamp if timestamp < 0 && timestamp != MAX_TIMESTAMP => Err(ErrorCode::UnsupportedVersion),
         timestamp => {
             // Scans a stretch of the log, which may be cold: off the runtime's workers.
             let partition = Arc::clone(partition);
@@ -108,6 +121,12 @@ async fn look_up(
             }
         }
     }
+}
+
+/// Whether a request of `version` may ask for this.
+fn is_supported(timestamp: i64, version: i16) -> bool {
+    let since = FIRST_VERSIONS.iter().find(|(asked, _)| *asked == timestamp).map(|(_, since)| *since);
+    timestamp >= 0 || since.is_some_and(|since| version >= since)
 }
 
 fn response(

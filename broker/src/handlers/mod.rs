@@ -32,6 +32,7 @@ mod recompress;
 mod records;
 mod refusal;
 mod scram;
+mod topic_partitions;
 mod topics;
 mod transactions;
 mod txn_offsets;
@@ -106,6 +107,7 @@ pub(crate) const ROWS: &[Row] = &[
     row::<consumer_groups::ConsumerGroupHeartbeat>(),    // 68
     row::<consumer_groups::ConsumerGroupDescribe>(),     // 69
     row::<config_resources::ListConfigResources>(),      // 74
+    row::<topic_partitions::DescribeTopicPartitions>(),  // 75
 ];
 
 const _: () = handler::check_rows(ROWS);

@@ -88,7 +88,10 @@ async fn delete(cx: &Cx, topic: &Topic, index: PartitionIndex, before: i64) -> R
     let before = if before == TO_THE_END { partition.log().marks().high() } else { Offset(before) };
     let deleting = Arc::clone(partition);
     match cx.tasks.blocking(move || deleting.log().delete_records(before)).await {
-        Some(Ok(start)) => Ok(start),
+        Some(Ok(start)) => {
+            partition.wake_if_start_moved();
+            Ok(start)
+        }
         Some(Err(ReadError::OutOfRange { .. })) => Err(ErrorCode::OffsetOutOfRange),
         Some(Err(_)) | None => Err(ErrorCode::KafkaStorageError),
     }

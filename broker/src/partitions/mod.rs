@@ -12,6 +12,7 @@ mod syncer;
 mod waiters;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use protocol::types::{Epoch, Offset, PartitionIndex, TopicId};
@@ -55,6 +56,8 @@ pub(crate) struct Partition {
     waiters: Waiters,
     synced: watch::Sender<Synced>,
     queued: std::sync::atomic::AtomicBool,
+    /// Where the log began when somebody last looked whether it moved.
+    known_start: AtomicI64,
 }
 
 impl std::fmt::Debug for Partition {
@@ -74,7 +77,8 @@ impl Partition {
     ) -> Self {
         let (synced, _) = watch::channel(Synced { end: log.synced(), failed: false });
         let queued = std::sync::atomic::AtomicBool::new(false);
-        Self { topic, topic_id, index, epoch, log, waiters: Waiters::default(), synced, queued }
+        let known_start = AtomicI64::new(log.marks().start().0);
+        Self { topic, topic_id, index, epoch, log, waiters: Waiters::default(), synced, queued, known_start }
     }
 
     /// The log, for reading. Appending goes through [`Partition::append`], which wakes the waiters.
@@ -96,7 +100,26 @@ impl Partition {
 
     /// Lets `waiter` know when data arrives, until it is dropped.
     pub(crate) fn register(&self, waiter: &Arc<DataWaiter>) {
-        self.waiters.register(waiter);
+        self.waiters.register(waiter, None);
+    }
+
+    /// As [`Self::register`], and lets `waiter` know under which mark it registered, until woken once or
+    /// unregistered.
+    pub(crate) fn register_marked(&self, waiter: &Arc<DataWaiter>, mark: u64) {
+        self.waiters.register(waiter, Some(mark));
+    }
+
+    /// Undoes [`Self::register_marked`].
+    pub(crate) fn unregister(&self, waiter: &Arc<DataWaiter>, mark: u64) {
+        self.waiters.unregister(waiter, mark);
+    }
+
+    /// Wakes whoever waits if the log begins later than when this was last called.
+    pub(crate) fn wake_if_start_moved(&self) {
+        let start = self.log.marks().start();
+        if self.known_start.swap(start.0, Ordering::Relaxed) != start.0 {
+            self.wake();
+        }
     }
 
     /// Waits until everything before `end` survives power loss.

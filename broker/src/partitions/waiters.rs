@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 /// Registrations beyond which those of fetches that already ended are swept out.
 const SWEEP_AT: usize = 32;
 
-/// One waiting fetch, registered with every partition it asked for.
+/// One waiting fetch, or one fetch session, registered with every partition it asked for.
 #[derive(Debug, Default)]
 pub(crate) struct DataWaiter {
     notify: Notify,
+    /// Marks of the registrations that were woken and have one.
+    changed: Mutex<Vec<u64>>,
 }
 
 impl DataWaiter {
@@ -25,6 +27,23 @@ impl DataWaiter {
     pub(crate) async fn woken(&self) {
         self.notify.notified().await;
     }
+
+    /// Hands a wake on to somebody else who waits here.
+    pub(crate) fn pass_on(&self) {
+        self.notify.notify_one();
+    }
+
+    /// Marks of the partitions that changed since the last call; their registrations are used up.
+    pub(crate) fn take_changed(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.changed.lock())
+    }
+}
+
+#[derive(Debug)]
+struct Registration {
+    waiter: Weak<DataWaiter>,
+    /// What the waiter calls this partition, if it wants to know which one changed.
+    mark: Option<u64>,
 }
 
 /// The fetches that wait for one partition.
@@ -34,17 +53,27 @@ impl DataWaiter {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     count: AtomicUsize,
-    list: Mutex<Vec<Weak<DataWaiter>>>,
+    list: Mutex<Vec<Registration>>,
 }
 
 impl Waiters {
     /// Adds `waiter`. To miss nothing, look at the partition once more after this.
-    pub(super) fn register(&self, waiter: &Arc<DataWaiter>) {
+    pub(super) fn register(&self, waiter: &Arc<DataWaiter>, mark: Option<u64>) {
         let mut list = self.list.lock();
         if list.len() >= SWEEP_AT && list.len() == list.capacity() {
-            list.retain(|waiter| waiter.strong_count() > 0);
+            list.retain(|registration| registration.waiter.strong_count() > 0);
         }
-        list.push(Arc::downgrade(waiter));
+        list.push(Registration { waiter: Arc::downgrade(waiter), mark });
+        self.count.store(list.len(), Ordering::SeqCst);
+    }
+
+    /// Takes out what `waiter` registered under `mark`.
+    pub(super) fn unregister(&self, waiter: &Arc<DataWaiter>, mark: u64) {
+        let mut list = self.list.lock();
+        list.retain(|registration| {
+            registration.mark != Some(mark)
+                || !std::ptr::eq(registration.waiter.as_ptr(), &raw const **waiter)
+        });
         self.count.store(list.len(), Ordering::SeqCst);
     }
 
@@ -61,8 +90,11 @@ impl Waiters {
             self.count.store(0, Ordering::SeqCst);
             std::mem::take(&mut *list)
         };
-        for waiter in woken.iter().filter_map(Weak::upgrade) {
-            waiter.notify.notify_one();
+        for Registration { waiter, mark } in woken {
+            if let Some(waiter) = waiter.upgrade() {
+                waiter.changed.lock().extend(mark);
+                waiter.notify.notify_one();
+            }
         }
     }
 }
@@ -75,16 +107,34 @@ mod tests {
     async fn a_wake_before_the_wait_is_not_lost() {
         let waiters = Waiters::default();
         let waiter = DataWaiter::new();
-        waiters.register(&waiter);
+        waiters.register(&waiter, None);
         waiters.wake();
         waiter.woken().await;
+        assert!(waiter.take_changed().is_empty());
+    }
+
+    #[tokio::test]
+    async fn marks_say_what_changed_unless_taken_out() {
+        let (one, other) = (Waiters::default(), Waiters::default());
+        let waiter = DataWaiter::new();
+        one.register(&waiter, Some(1));
+        other.register(&waiter, Some(2));
+        other.register(&DataWaiter::new(), Some(2));
+        other.unregister(&waiter, 2);
+        assert_eq!(other.list.lock().len(), 1, "the other waiter's stays");
+        one.wake();
+        one.wake();
+        other.wake();
+        waiter.woken().await;
+        assert_eq!(waiter.take_changed(), [1]);
+        assert!(waiter.take_changed().is_empty());
     }
 
     #[test]
     fn registrations_of_ended_fetches_do_not_pile_up() {
         let waiters = Waiters::default();
         for _ in 0..10_000 {
-            waiters.register(&DataWaiter::new());
+            waiters.register(&DataWaiter::new(), None);
         }
         assert!(waiters.list.lock().len() <= 2 * SWEEP_AT);
     }

@@ -74,6 +74,11 @@ impl Client {
         Some(Client { socket, correlation_id: 0 })
     }
 
+    /// On a socket that is connected.
+    pub(crate) fn of(socket: TcpStream) -> Client {
+        Client { socket, correlation_id: 0 }
+    }
+
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.socket
     }

@@ -3,6 +3,8 @@
 pub(crate) mod child;
 pub(crate) mod client;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -109,6 +111,16 @@ impl Broker {
 
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.child().kafka)
+    }
+
+    /// What HTTP answers to a GET: head and body.
+    pub(crate) fn http_get(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(self.child().http).expect("HTTP is served");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("HTTP reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("HTTP answers in text");
+        answer
     }
 
     /// Everything logged since the first start.
