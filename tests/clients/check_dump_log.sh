@@ -20,7 +20,7 @@ tool() { java_class "$1" --bootstrap-server "$bootstrap" "${@:2}" 2>>"$scratch/t
     --set log.segment.bytes=65536 --set log.index.interval.bytes=512 --set log.retention.check.interval.ms=500 \
     --set offsets.topic.num.partitions=1 </dev/null >"$scratch/log" 2>&1 &
 broker=$!
-for _ in $(seq 200); do
+for _ in $(seq 600); do
     bootstrap=$(sed -n 's/.*kindred ready kafka=\([^ ]*\).*/\1/p' "$scratch/log")
     [ -n "$bootstrap" ] && break
     sleep 0.05

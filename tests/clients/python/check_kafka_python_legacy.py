@@ -6,58 +6,120 @@ They send Produce, Fetch and Metadata in version 0 and know only message sets.
 import kafka
 from kafka import KeyedProducer, SimpleConsumer, SimpleProducer
 from kafka.protocol import CODEC_GZIP, CODEC_NONE, CODEC_SNAPPY
-from scenario import bootstrap, name, run, same, values
+from scenario import LARGE, ODD, bootstrap, name, run, same, values
 
 if kafka.__version__.startswith("0."):
+    from importlib.metadata import version
+
     from kafka import KafkaClient as Client
     from kafka.common import OffsetFetchRequest as OffsetFetchRequestPayload
+    from kafka.common import OffsetRequest as OffsetRequestPayload
+
+    VERSION = version("kafka-python")
 else:
     from kafka import SimpleClient as Client
-    from kafka.structs import OffsetFetchRequestPayload
+    from kafka.structs import OffsetFetchRequestPayload, OffsetRequestPayload
+
+    VERSION = kafka.__version__
 
 client = Client(bootstrap)
 
 
-def send_and_read_every_codec():
-    for codec in (CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY):
-        topic = name(f"simple-{codec}")
-        client.ensure_topic_exists(topic)
-        producer = SimpleProducer(client, codec=codec)
-        expected = values(f"simple-{codec}", 50)
-        for half in (expected[:25], expected[25:]):
-            assert producer.send_messages(topic, *half)[0].error == 0
-        consumer = SimpleConsumer(client, name("readers"), topic, auto_commit=False, iter_timeout=2)
-        same(
-            [(m.offset, m.message.value) for m in consumer.get_messages(count=50, timeout=10)],
-            list(enumerate(expected)),
-        )
-        consumer.seek(10, 0)
-        assert consumer.get_message(timeout=10).offset == 10
-        consumer.stop()
+def wire(text):
+    """Where requests are built by hand, 0.9.5 wants bytes and 1.4.7 wants text."""
+    return text.encode() if VERSION.startswith("0.") else text
 
 
-def keyed():
-    topic = name("keyed")
+def created(stem):
+    """A topic is created by asking for it."""
+    topic = name(stem)
     client.ensure_topic_exists(topic)
+    return topic
+
+
+def read(topic, count, **config):
+    consumer = SimpleConsumer(client, name("readers"), topic, auto_commit=False, **config)
+    messages = consumer.get_messages(count=count, timeout=10)
+    consumer.stop()
+    return messages
+
+
+def codecs():
+    for codec in (CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY):
+        topic = created(f"codec-{codec}")
+        producer = SimpleProducer(client, codec=codec)
+        expected = values(str(codec))
+        for half in (expected[:50], expected[50:]):
+            assert producer.send_messages(topic, *half)[0].error == 0
+        same([(m.offset, m.message.value) for m in read(topic, 100)], list(enumerate(expected)))
+    return "none, gzip, snappy"
+
+
+def keys():
+    topic = created("keys")
     KeyedProducer(client).send_messages(topic, b"key", b"value")
+    KeyedProducer(client).send_messages(topic, b"", b"value")
+    same([m.message.key for m in read(topic, 2)], [b"key", b""])
+
+
+def nulls():
+    topic = created("nulls")
+    producer = KeyedProducer(client)
+    pairs = [(key, value) for key, value in ODD if key is not None]
+    for key, value in pairs:
+        producer.send_messages(topic, key, value)
+    same([(m.message.key, m.message.value) for m in read(topic, len(pairs))], pairs)
+    return "null values only: keys are not optional"
+
+
+def large():
+    topic = created("large")
+    SimpleProducer(client).send_messages(topic, LARGE)
+    same(read(topic, 1, max_buffer_size=None)[0].message.value, LARGE)
+
+
+def resume():
+    topic, group = created("resume"), name("resume")
+    SimpleProducer(client).send_messages(topic, *values("resume", 10))
+    first = SimpleConsumer(client, group, topic, auto_commit=True, auto_commit_every_n=4)
+    seen = first.get_messages(count=4, timeout=10)
+    first.commit()
+    first.stop()
+    answers = client.send_offset_fetch_request(wire(group), [OffsetFetchRequestPayload(wire(topic), 0)])
+    same(answers[0].offset, 4)
+    second = SimpleConsumer(client, group, topic)
+    seen += second.get_messages(count=6, timeout=10)
+    second.stop()
+    same([m.message.value for m in seen], values("resume", 10))
+
+
+def first_and_last_offsets():
+    topic = created("offsets")
+    SimpleProducer(client).send_messages(topic, *values("offsets", 5))
+    asked = [OffsetRequestPayload(wire(topic), 0, time, 1) for time in (-2, -1)]
+    same([client.send_offset_request([one])[0].offsets for one in asked], [(0,), (5,)])
     consumer = SimpleConsumer(client, name("readers"), topic, auto_commit=False)
-    message = consumer.get_message(timeout=10).message
-    same((message.key, message.value), (b"key", b"value"))
+    consumer.seek(2, 0)
+    same(consumer.get_message(timeout=10).offset, 2)
     consumer.stop()
 
 
-def commits():
-    topic, group = name("commits"), name("commits")
-    client.ensure_topic_exists(topic)
-    SimpleProducer(client).send_messages(topic, *values("commits", 10))
-    first = SimpleConsumer(client, group, topic, auto_commit=True, auto_commit_every_n=4)
-    same(len(first.get_messages(count=4, timeout=10)), 4)
-    first.commit()
-    first.stop()
-    # At this level 0.9.5 wants bytes where 1.4.7 wants text.
-    known_as = [text.encode() if kafka.__version__.startswith("0.") else text for text in (group, topic)]
-    answers = client.send_offset_fetch_request(known_as[0], [OffsetFetchRequestPayload(known_as[1], 0)])
-    same(answers[0].offset, 4)
-
-
-run(send_and_read_every_codec, keyed, commits)
+run(
+    f"kafka-python {VERSION} SimpleClient",
+    [codecs, keys, nulls, large, resume],
+    {
+        "Kafka 0.8 had no such requests or fields": [
+            "topics",
+            "headers",
+            "rebalance",
+            "consumer_protocol",
+            "admin",
+            "idempotence",
+            "transactions",
+            "transactional_offsets",
+            "delete_records",
+        ],
+        "messages of Kafka 0.8 carry no time": ["times"],
+    },
+    also={"first and last offsets, seeking": first_and_last_offsets},
+)

@@ -1,0 +1,148 @@
+import java.time.Duration;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ConsumerGroupDescription;
+import org.apache.kafka.clients.admin.GroupListing;
+import org.apache.kafka.clients.admin.ListGroupsOptions;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupState;
+import org.apache.kafka.common.GroupType;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+
+/** Kafka 4.4: both group protocols, transactions of version 2. Usage: Client BOOTSTRAP */
+final class Client extends Scenarios {
+    private Client(String bootstrap) {
+        super(bootstrap);
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        new Client(arguments[0]).run();
+    }
+
+    @Override
+    ConsumerRecords<byte[], byte[]> poll(KafkaConsumer<byte[], byte[]> consumer, long ms) {
+        return consumer.poll(Duration.ofMillis(ms));
+    }
+
+    @Override
+    OffsetAndMetadata committed(KafkaConsumer<byte[], byte[]> consumer, TopicPartition partition) {
+        return consumer.committed(Set.of(partition)).get(partition);
+    }
+
+    @Override
+    void sendOffsets(
+            KafkaProducer<byte[], byte[]> producer,
+            Map<TopicPartition, OffsetAndMetadata> offsets,
+            KafkaConsumer<byte[], byte[]> consumer,
+            String group)
+            throws Exception {
+        producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
+    }
+
+    @Override
+    int partitionsOf(String topic) throws Exception {
+        return admin.describeTopics(Collections.singleton(topic)).allTopicNames().get().get(topic).partitions().size();
+    }
+
+    @Override
+    List<String> codecs() {
+        return List.of("none", "gzip", "snappy", "lz4", "zstd");
+    }
+
+    @Override
+    Map<String, Callable<String>> further() {
+        Map<String, Callable<String>> steps = new LinkedHashMap<>();
+        steps.put("consumer_protocol", plain(this::consumerProtocol));
+        steps.put("admin", plain(this::administration));
+        steps.put("delete_records", plain(this::deleteRecords));
+        return steps;
+    }
+
+    @Override
+    Map<String, String> without() {
+        return Map.of();
+    }
+
+    private void consumerProtocol() throws Exception {
+        resumes(name("848-resume"), Map.of("group.protocol", "consumer"));
+        for (String assignor : List.of("uniform", "range")) {
+            rebalances(name("848-" + assignor), Map.of("group.protocol", "consumer", "group.remote.assignor", assignor));
+        }
+        List<GroupListing> listed = List.copyOf(admin.listGroups(ListGroupsOptions.forConsumerGroups()).all().get());
+        check(
+                listed.stream().anyMatch(one -> one.groupId().equals(name("848-range")) && one.type().equals(java.util.Optional.of(GroupType.CONSUMER))),
+                "the group is not listed as of the new type");
+        String topic = name("848-regex");
+        create(topic, 1, Map.of());
+        send(topic, records(topic, values("regex", 1)), Map.of());
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("group.id", topic, "group.protocol", "consumer"))) {
+            consumer.subscribe(new SubscriptionPattern(Pattern.quote(topic).replace("\\Q", "").replace("\\E", "") + ".*"));
+            same(read(consumer, 1).size(), 1);
+            ConsumerGroupDescription described = admin.describeConsumerGroups(List.of(topic)).all().get().get(topic);
+            same(described.members().size(), 1);
+            same(described.type(), GroupType.CONSUMER);
+        }
+    }
+
+    private void administration() throws Exception {
+        String topic = name("admin");
+        create(topic, 1, Map.of(RETENTION, "1000000"));
+        admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(3))).all().get();
+        eventually(() -> partitionsOf(topic) == 3);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        same(config(resource, RETENTION), "1000000");
+        AlterConfigOp set = new AlterConfigOp(new ConfigEntry(RETENTION, "2000000"), AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(resource, List.of(set))).all().get();
+        eventually(() -> config(resource, RETENTION).equals("2000000"));
+        TopicPartition partition = new TopicPartition(topic, 0);
+        same(admin.listOffsets(Map.of(partition, OffsetSpec.latest())).partitionResult(partition).get().offset(), 0L);
+        admin.alterConsumerGroupOffsets(topic, Map.of(partition, new OffsetAndMetadata(0))).all().get();
+        check(admin.listGroups().all().get().stream().anyMatch(one -> one.groupId().equals(topic)), "it is not listed");
+        same(admin.describeConsumerGroups(List.of(topic)).all().get().get(topic).groupState(), GroupState.EMPTY);
+        same(admin.listConsumerGroupOffsets(topic).partitionsToOffsetAndMetadata().get().get(partition).offset(), 0L);
+        admin.deleteConsumerGroups(List.of(topic)).all().get();
+        check(admin.listGroups().all().get().stream().noneMatch(one -> one.groupId().equals(topic)), "it is still listed");
+        same(admin.describeCluster().nodes().get().size(), 1);
+        check(!admin.describeLogDirs(List.of(admin.describeCluster().nodes().get().iterator().next().id())).allDescriptions().get().isEmpty(), "log dirs");
+        check(!admin.describeFeatures().featureMetadata().get().finalizedFeatures().isEmpty(), "features");
+        transactionsAsSeenByAdministrators();
+        admin.deleteTopics(List.of(topic)).all().get();
+    }
+
+    private void transactionsAsSeenByAdministrators() throws Exception {
+        String topic = name("open");
+        try (KafkaProducer<byte[], byte[]> producer = transactional("open")) {
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(topic, new byte[] {'v'})).get();
+            TopicPartition partition = new TopicPartition(topic, 0);
+            check(admin.listTransactions().all().get().stream().anyMatch(one -> one.transactionalId().equals(topic)), "listed");
+            same(admin.describeTransactions(List.of(topic)).all().get().get(topic).topicPartitions(), Set.of(partition));
+            same(admin.describeProducers(List.of(partition)).all().get().get(partition).activeProducers().size(), 1);
+            producer.commitTransaction();
+        }
+    }
+
+    private void deleteRecords() throws Exception {
+        String topic = name("delete");
+        send(topic, records(topic, values("delete", 10)), Map.of());
+        TopicPartition partition = new TopicPartition(topic, 0);
+        same(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(4))).lowWatermarks().get(partition).get().lowWatermark(), 4L);
+        same(readTopic(topic, 6, Map.of()).get(0).offset(), 4L);
+    }
+}
