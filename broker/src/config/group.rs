@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::ConfigError;
 use super::describe::{Entry, Source};
-use super::key::{Form, Key, keys};
+use super::key::{Form, Key, keys, synonym};
 use super::own::Own;
 use super::server::ServerConfig;
 use super::sources::Place;
@@ -15,12 +15,14 @@ keys! {
     /// The settings in force for one group, checked. Made by [`GroupSettings::effective`].
     pub struct GroupSettings, table GROUP_KEYS, Dynamic, keeps own: Own;
 
-    /// How often a member of a consumer group (KIP-848) is told to report.
+    /// How often a member of a consumer group (KIP-848) is told to report; kept within the server's bounds.
     consumer_heartbeat_interval_ms: i32 =
-        "consumer.heartbeat.interval.ms", Some("5000"), Form::Int(1, i32::MAX), Medium;
-    /// How long a silent member of a consumer group (KIP-848) is waited for.
+        "consumer.heartbeat.interval.ms", None, Form::Int(1, i32::MAX), Medium,
+        from &[synonym("group.consumer.heartbeat.interval.ms", 1)];
+    /// How long a silent member of a consumer group (KIP-848) is waited for; kept within the server's bounds.
     consumer_session_timeout_ms: i32 =
-        "consumer.session.timeout.ms", Some("45000"), Form::Int(1, i32::MAX), Medium;
+        "consumer.session.timeout.ms", None, Form::Int(1, i32::MAX), Medium,
+        from &[synonym("group.consumer.session.timeout.ms", 1)];
 }
 
 /// Every key of a group.

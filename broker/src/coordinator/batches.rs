@@ -113,6 +113,7 @@ impl<'a> Replayer<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use protocol::records::Compression;
@@ -120,8 +121,12 @@ mod tests {
 
     use super::*;
     use crate::coordinator::group::harness::FixedTopics;
+    use crate::coordinator::group::records::{
+        ClassicInfo, ConsumerPart, CurrentAssignment, GroupEpoch, MemberInfo, MemberState, Partitions,
+        ResolvedRegex,
+    };
     use crate::coordinator::group::records::{CommittedOffset, GroupMetadata, MemberMetadata, OffsetKey};
-    use crate::coordinator::group::requests::FetchOffsetsRequest;
+    use crate::coordinator::group::requests::{FetchOffsetsRequest, JoinProtocol};
     use crate::coordinator::group::{GroupConfig, GroupShard};
 
     const NOW: TimestampMs = TimestampMs(1);
@@ -278,6 +283,16 @@ mod tests {
             r#""memberId":"m","groupInstanceId":"i","clientId":"c","clientHost":"/127.0.0.1""#,
             r#""rebalanceTimeout":60000,"sessionTimeout":10000"#,
             "payload: <DELETE>",
+            // ConsumerGroup...Key, ...Value
+            r#"{"type":"3","data":{"groupId":"g"}}"#,
+            r#""epoch":7,"metadataHash":9"#,
+            r#"{"type":"5","data":{"groupId":"g","memberId":"m"}}"#,
+            r#""subscribedTopicNames":["t"],"subscribedTopicRegex":"t.*","rebalanceTimeoutMs":60000,"#,
+            r#""serverAssignor":"range","classicMemberMetadata":{"sessionTimeoutMs":10000,"#,
+            r#""assignmentEpoch":7"#,
+            r#""memberEpoch":7,"previousMemberEpoch":6,"state":1,"assignedPartitions":[{"topicId":"AQ"#,
+            r#""regularExpression":"t.*""#,
+            r#""topics":["t"],"version":4,"timestamp":1"#,
         ];
         for expected in expected {
             assert!(said.contains(expected), "{expected} is not in:\n{said}");
@@ -313,6 +328,49 @@ mod tests {
             a.as_mut().unwrap().expires_at = Some(TimestampMs(99));
             *b = None;
         }
-        vec![offset(0, 7), expiring, metadata(Some(group)), metadata(Some(empty)), forgotten, metadata(None)]
+        let mut records = vec![
+            offset(0, 7),
+            expiring,
+            metadata(Some(group)),
+            metadata(Some(empty)),
+            forgotten,
+            metadata(None),
+        ];
+        let consumer = |part| GroupRecord::Consumer { group_id: "g".to_owned(), part };
+        records.extend(consumer_parts().into_iter().map(consumer));
+        records
+    }
+
+    fn consumer_parts() -> Vec<ConsumerPart> {
+        let id = || "m".to_owned();
+        let partitions = Partitions::from([(protocol::types::TopicId([1; 16]), BTreeSet::from([0, 1]))]);
+        let protocol = JoinProtocol { name: "range".to_owned(), metadata: Bytes::from_static(b"md") };
+        let info = MemberInfo {
+            instance_id: Some("i".to_owned()),
+            topics: BTreeSet::from(["t".to_owned()]),
+            regex: Some("t.*".to_owned()),
+            rebalance_timeout_ms: 60_000,
+            assignor: Some("range".to_owned()),
+            classic: Some(ClassicInfo { session_timeout_ms: 10_000, protocols: vec![protocol] }),
+            ..MemberInfo::default()
+        };
+        let current = CurrentAssignment {
+            epoch: 7,
+            previous_epoch: 6,
+            state: MemberState::UnrevokedPartitions,
+            assigned: partitions.clone(),
+            revoking: partitions.clone(),
+        };
+        let topics = info.topics.clone();
+        vec![
+            ConsumerPart::Member(id(), Some(info)),
+            ConsumerPart::Epoch(Some(GroupEpoch { epoch: 7, topics_hash: 9 })),
+            ConsumerPart::Target(id(), Some(partitions)),
+            ConsumerPart::TargetEpoch(Some(7)),
+            ConsumerPart::Current(id(), Some(current)),
+            ConsumerPart::Regex("t.*".to_owned(), Some(ResolvedRegex { topics, version: 4, at: NOW })),
+            ConsumerPart::Current(id(), None),
+            ConsumerPart::Epoch(None),
+        ]
     }
 }

@@ -203,7 +203,10 @@ impl GroupShard {
                 Group::Classic(group) => {
                     group.members_mut().for_each(|member| member.touch(now.monotonic));
                 }
-                Group::Consumer(group) => group.loaded(now, &self.config),
+                Group::Consumer(group) => {
+                    group.set_times(self.topics.times(id));
+                    group.loaded(now, &self.config);
+                }
             }
             self.due.set(id, group.next_deadline());
         }
@@ -370,12 +373,17 @@ impl GroupShard {
         let cx = consumer_cx(&self.config, &topics, now);
         let new_id = TopicId(random.to_be_bytes()).to_string();
         let id = request.group_id.as_str();
+        let times = self.topics.times(id);
         let outcome = request.validate(cx).and_then(|()| match self.groups.get_mut(id) {
-            Some(Group::Consumer(group)) => group.heartbeat(request, new_id, cx),
+            Some(Group::Consumer(group)) => {
+                group.set_times(times);
+                group.heartbeat(request, new_id, cx)
+            }
             None if request.member_epoch != JOINING => Err(not_found(id)),
             Some(Group::Classic(_)) if request.member_epoch != JOINING => Err(not_consumer(id)),
             Some(Group::Classic(group)) if group.member_count() > 0 => {
                 let (mut upgraded, mut records) = ConsumerGroup::upgraded(group, cx)?;
+                upgraded.set_times(times);
                 let (response, more) = upgraded.heartbeat(request, new_id, cx)?;
                 records.extend(more);
                 group.release_all(&mut step);
@@ -387,7 +395,9 @@ impl GroupShard {
                     Some(Group::Classic(group)) => group.tombstone(),
                     _ => Vec::new(),
                 };
-                let (response, more) = ConsumerGroup::new(id).heartbeat(request, new_id, cx)?;
+                let mut group = ConsumerGroup::new(id);
+                group.set_times(times);
+                let (response, more) = group.heartbeat(request, new_id, cx)?;
                 records.extend(more);
                 Ok((response, records))
             }

@@ -1,8 +1,9 @@
-//! The cluster's topics as consumer groups see them: what there is to subscribe to and to assign.
+//! What consumer groups must know of the cluster: topics to subscribe to and to assign, and their settings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::types::TopicId;
 use regex::RegexBuilder;
@@ -14,6 +15,21 @@ const REGEX_BYTES_MAX: usize = 1 << 20;
 pub trait Topics: Send + Sync + fmt::Debug {
     /// The topics there are now. Called under a lock and often: cheap unless something has changed.
     fn image(&self) -> Arc<TopicsImage>;
+
+    /// The times that are set for one group; `None` for those of the coordinator's configuration.
+    fn times(&self, group_id: &str) -> Option<GroupTimes> {
+        let _ = group_id;
+        None
+    }
+}
+
+/// Times that a group may set for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupTimes {
+    /// How long a member may stay silent.
+    pub session_timeout: Duration,
+    /// How often it is to say that it is there.
+    pub heartbeat_interval: Duration,
 }
 
 /// All topics as of one moment.

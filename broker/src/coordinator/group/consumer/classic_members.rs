@@ -19,7 +19,7 @@ use protocol::ErrorCode;
 use protocol::consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition};
 use tracing::info;
 
-use super::{ConsumerGroup, Cx, Member};
+use super::{ConsumerGroup, Cx, Member, session_timeout};
 use crate::coordinator::group::records::{ClassicInfo, GroupRecord, MemberState, Partitions};
 use crate::coordinator::group::requests::{
     HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest, LeaveResponse, LeavingMember, LeftMember,
@@ -195,7 +195,7 @@ impl ConsumerGroup {
         }
         let assignment = assignment(member, &member.current.assigned, cx.topics);
         let response = SyncResponse { error: ErrorCode::None, protocol_type, protocol_name, assignment };
-        Ok((response, member.session_timeout(cx.config)))
+        Ok((response, session_timeout(member, self.times(cx.config))))
     }
 
     /// Handles Heartbeat.
@@ -207,7 +207,7 @@ impl ConsumerGroup {
         let found = self.classic_member(&request.member_id, request.group_instance_id.as_deref());
         let (rejoins, session_timeout) = match found {
             Ok(member) if member.current.epoch != request.generation => return ErrorCode::IllegalGeneration,
-            Ok(member) => (self.must_rejoin(member), member.session_timeout(cx.config)),
+            Ok(member) => (self.must_rejoin(member), session_timeout(member, self.times(cx.config))),
             Err(error) => return error,
         };
         self.touch(&request.member_id, session_timeout, cx.now);

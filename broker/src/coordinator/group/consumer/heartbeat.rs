@@ -115,13 +115,14 @@ impl ConsumerGroup {
         update(&mut member, request);
         let owned = request.owned.as_ref();
         let member = self.advance(&before, member, replaced.as_deref(), owned, cx, &mut parts)?;
-        self.touch(&member.id, cx.config.consumer.session_timeout, cx.now);
+        let times = self.times(cx.config);
+        self.touch(&member.id, times.session_timeout, cx.now);
         let changed = member.current.assigned != before.current.assigned;
         let assignment = joining || request.is_full() || changed;
         let response = ConsumerHeartbeatResponse {
             member_id: member.id,
             member_epoch: member.current.epoch,
-            heartbeat_interval_ms: cx.config.consumer.heartbeat_interval.as_millis() as i32,
+            heartbeat_interval_ms: times.heartbeat_interval.as_millis() as i32,
             assignment: assignment.then_some(member.current.assigned),
         };
         Ok((response, self.records(parts)))

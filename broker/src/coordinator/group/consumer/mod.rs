@@ -28,8 +28,7 @@
 //! group; static names and members point at each other.
 //!
 //! Other than in Apache Kafka, regular expressions are resolved with the heartbeat that brings them, and
-//! again with the first one after topics came or went; they cannot be slow. Left out: settings of single
-//! groups.
+//! again with the first one after topics came or went; they cannot be slow.
 //!
 //! Source: `ConsumerGroup.java` and `GroupMetadataManager.java` of Apache Kafka 4; KIP-848, KIP-1082.
 
@@ -45,7 +44,7 @@ use super::records::{
 };
 use super::requests::{CommitRequest, DescribedConsumer, DescribedConsumerGroup, NamedPartitions, Refusal};
 use super::state::GroupState;
-use super::topics::TopicsImage;
+use super::topics::{GroupTimes, TopicsImage};
 use super::{GroupConfig, Now, millis};
 
 mod assignor;
@@ -81,12 +80,6 @@ pub(super) struct Member {
 impl Member {
     fn is_classic(&self) -> bool {
         self.info.classic.is_some()
-    }
-
-    /// How long the member may stay silent.
-    fn session_timeout(&self, config: &GroupConfig) -> Duration {
-        let classic = self.info.classic.as_ref();
-        classic.map_or(config.consumer.session_timeout, |classic| millis(classic.session_timeout_ms))
     }
 
     fn rebalance_timeout(&self) -> Duration {
@@ -141,6 +134,8 @@ pub(super) struct ConsumerGroup {
     has_partition_metadata: bool,
     // ---
     timers: HashMap<String, Timers>,
+    /// What is set for this group, as of its last heartbeat.
+    times: Option<GroupTimes>,
     /// The version of the cluster's topics that the group's epoch takes into account.
     topics_seen: Option<u64>,
 }
@@ -384,6 +379,12 @@ impl ConsumerGroup {
     }
 }
 
+/// How long the member may stay silent: one of the classic protocol says so itself.
+fn session_timeout(member: &Member, times: GroupTimes) -> Duration {
+    let classic = member.info.classic.as_ref();
+    classic.map_or(times.session_timeout, |classic| millis(classic.session_timeout_ms))
+}
+
 fn check_epoch(member: &Member, epoch: i32) -> Result<(), ErrorCode> {
     match member.current.epoch == epoch {
         true => Ok(()),
@@ -418,6 +419,7 @@ impl ConsumerGroup {
 
     /// Gives everyone the deadlines that their state calls for and that they do not have.
     pub(super) fn settle(&mut self, now: Now, config: &GroupConfig) {
+        let times = self.times(config);
         let overdue: BTreeSet<String> = self
             .members
             .values()
@@ -428,7 +430,7 @@ impl ConsumerGroup {
             .map(|member| member.id.clone())
             .collect();
         for (id, member) in &self.members {
-            let session = now.monotonic + member.session_timeout(config);
+            let session = now.monotonic + session_timeout(member, times);
             let timers =
                 self.timers.entry(id.clone()).or_insert(Timers { session, rebalance: None, sync: None });
             timers.rebalance = overdue
@@ -438,6 +440,19 @@ impl ConsumerGroup {
         // Of those whose joining failed.
         let members = &self.members;
         self.timers.retain(|id, _| members.contains_key(id));
+    }
+
+    /// The group's own times, or the configured ones.
+    fn times(&self, config: &GroupConfig) -> GroupTimes {
+        self.times.unwrap_or(GroupTimes {
+            session_timeout: config.consumer.session_timeout,
+            heartbeat_interval: config.consumer.heartbeat_interval,
+        })
+    }
+
+    /// Takes over what is set for this group.
+    pub(super) fn set_times(&mut self, times: Option<GroupTimes>) {
+        self.times = times;
     }
 
     /// A member was heard of.
