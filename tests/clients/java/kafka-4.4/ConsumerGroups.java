@@ -1,5 +1,5 @@
-// Apache Kafka's consumer with group.protocol=consumer (KIP-848), and its Admin, against one broker.
-// Usage: java -cp 'JARS/*' ConsumerGroups.java BOOTSTRAP
+// What consumer groups of KIP-848 can do besides the scenarios, with Apache Kafka's consumer and Admin: growing topics,
+// static members, regular expressions, migration from the classic protocol and back. Usage: ConsumerGroups BOOTSTRAP
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -56,7 +56,7 @@ public final class ConsumerGroups {
             ConsumerGroupDescription described = describe(admin, group);
             check(described.type() == GroupType.CONSUMER && described.groupState() == GroupState.STABLE, described);
             check(described.partitionAssignor().equals("uniform"), described);
-            System.out.println("  ok one member reads everything");
+            System.out.println("  also one member reads everything");
 
             try (Reader b = new Reader(group, Map.of())) {
                 b.consumer.subscribe(List.of(topic));
@@ -73,12 +73,12 @@ public final class ConsumerGroups {
                 } catch (ExecutionException expected) {
                     check(expected.getCause() instanceof GroupSubscribedToTopicException, expected);
                 }
-                System.out.println("  ok a second member takes over half");
+                System.out.println("  also a second member takes over half");
             }
             await(() -> a.partitions().size() == 4, a);
             admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(6))).all().get();
             await(() -> a.partitions().size() == 6, a);
-            System.out.println("  ok it leaves, the topic grows");
+            System.out.println("  also it leaves, the topic grows");
             a.consumer.commitSync();
         }
         produce(topic, 10);
@@ -90,7 +90,7 @@ public final class ConsumerGroups {
         }
         await(() -> describe(admin, group).groupState() == GroupState.EMPTY);
         admin.deleteConsumerGroups(List.of(group)).all().get();
-        System.out.println("  ok resumed where it was, with the range assignor; deleted");
+        System.out.println("  also resumed where it was, with the range assignor; deleted");
     }
 
     private static void staticMember(String topic) {
@@ -111,7 +111,7 @@ public final class ConsumerGroups {
                 check(other.partitions().size() == 3, "the other member was left alone");
             }
         }
-        System.out.println("  ok a static member comes back to what it had");
+        System.out.println("  also a static member comes back to what it had");
     }
 
     private static void regularExpression(String topic) throws Exception {
@@ -124,7 +124,7 @@ public final class ConsumerGroups {
             try {
                 await(() -> false, reader);
             } catch (InvalidRegularExpression expected) {
-                System.out.println("  ok regular expressions, and one that is none");
+                System.out.println("  also regular expressions, and one that is none");
             }
         }
     }
@@ -150,7 +150,7 @@ public final class ConsumerGroups {
             check(describe(admin, group).type() == GroupType.CLASSIC, "classic again");
             old.consumer.commitSync();
         }
-        System.out.println("  ok from the classic protocol and back while both read");
+        System.out.println("  also from the classic protocol and back while both read");
     }
 
     /** A consumer and what it has read. */
