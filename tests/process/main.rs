@@ -13,6 +13,7 @@ mod disk;
 mod durability;
 mod fetch_sessions;
 mod hostile;
+mod kafka_directory;
 mod lifecycle;
 mod log_files;
 mod lookups;

@@ -76,7 +76,9 @@ fn numbers_are_squared_exactly_once_across_kill_9() {
     assert!(count >= reached.load(Ordering::SeqCst), "a commit was answered and is gone");
     for partition in 0..PARTITIONS {
         let expected: Vec<i64> = (0..count).filter(|n| n % PARTITIONS == partition).map(|n| n * n).collect();
-        let read = read_committed(&mut broker.connect(), partition as i32);
+        let read = read_committed(&mut broker.connect(), OUTPUT, partition as i32);
+        let numbers = read.iter().map(|value| str::from_utf8(value).expect("numbers"));
+        let read: Vec<i64> = numbers.map(|number| number.parse().expect("numbers")).collect();
         assert_eq!(read, expected, "partition {partition}: lost, doubled or out of order");
     }
     println!("{count} numbers, {kills} kills");
@@ -217,13 +219,13 @@ fn committed_offset(client: &mut Client) -> Option<i64> {
     Some(partition.committed_offset.max(0))
 }
 
-/// Every committed number of a partition, as a client filters them: by the aborted transactions that a fetch names,
+/// Every committed value of a partition, as a client filters them: by the aborted transactions that a fetch names,
 /// each of which ends with its marker.
-fn read_committed(client: &mut Client, partition: i32) -> Vec<i64> {
+pub(crate) fn read_committed(client: &mut Client, topic: &str, partition: i32) -> Vec<Vec<u8>> {
     let mut values = Vec::new();
     let mut next = 0;
     loop {
-        let request = FetchRequest { isolation_level: 1, ..fetch_request(OUTPUT, partition, next, 0) };
+        let request = FetchRequest { isolation_level: 1, ..fetch_request(topic, partition, next, 0) };
         let answer = client.call(&request, 4);
         let response: FetchResponse<'_> = answer.decode();
         let fetched = &response.responses[0].partitions[0];
@@ -253,7 +255,7 @@ fn read_committed(client: &mut Client, partition: i32) -> Vec<i64> {
             }
             for record in batch.records() {
                 let value = record.expect("whole records").value.expect("tests send values");
-                values.push(str::from_utf8(value).expect("numbers").parse().expect("numbers"));
+                values.push(value.to_vec());
             }
         }
         if next == before {

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clients import IS_3, PATIENCE_S, admin, consumer, eventually, poll_until, producer, send_all
+from clients import IS_3, PATIENCE_S, POLL_MS, admin, consumer, eventually, poll_until, producer, send_all
 from kafka import TopicPartition
 from kafka.admin import NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
@@ -39,7 +39,7 @@ class Member(threading.Thread):
     def run(self):
         try:
             while not self._stop_asked.is_set():
-                got = self.consumer.poll(timeout_ms=100)
+                got = self.consumer.poll(timeout_ms=POLL_MS)
                 self.assigned = set(self.consumer.assignment())
                 for batch in got.values():
                     self.values.extend(record.value for record in batch)
