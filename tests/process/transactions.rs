@@ -29,7 +29,7 @@ use protocol::records::{BatchBuilder, Batches};
 use protocol::types::{ProducerEpoch, ProducerId, Sequence};
 use rustix::process::Signal;
 
-use crate::support::client::{Client, fetch_request, now, produce_request};
+use crate::support::client::{Client, UNPACKED_BYTES_MAX, fetch_request, now, produce_request};
 use crate::support::{Broker, eventually, number_from_environment};
 
 const INPUT: &str = "numbers";
@@ -253,7 +253,8 @@ pub(crate) fn read_committed(client: &mut Client, topic: &str, partition: i32) -
             if batch.is_transactional() && open.contains(&batch.producer_id().0) {
                 continue;
             }
-            for record in batch.records() {
+            let mut unpacked = Vec::new();
+            for record in batch.decompressed(UNPACKED_BYTES_MAX, &mut unpacked).expect("a sound batch") {
                 let value = record.expect("whole records").value.expect("tests send values");
                 values.push(value.to_vec());
             }

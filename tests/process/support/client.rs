@@ -19,6 +19,9 @@ use protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 /// Longer than any answer may take on a busy machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most that a batch of a test may unpack to.
+pub(crate) const UNPACKED_BYTES_MAX: usize = 64 << 20;
+
 /// Who a batch says it is from.
 #[derive(Clone, Copy)]
 pub(crate) struct Producer {
@@ -163,7 +166,8 @@ impl Client {
         Some((partition.error_code, partition.base_offset))
     }
 
-    /// Every record's offset and value, from the beginning until a fetch comes back empty.
+    /// Every record's offset and value but for transactions' markers, from the beginning until a fetch comes back
+    /// empty.
     pub(crate) fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
         let mut records = Vec::new();
         let mut next_offset = 0;
@@ -176,7 +180,12 @@ impl Client {
             for batch in fetched.records.0.iter().flat_map(|piece| Batches::new(piece)) {
                 let batch = batch.expect("whole batches");
                 batch.verify_crc().expect("a good checksum");
-                for record in batch.records() {
+                if batch.is_control() {
+                    next_offset = batch.next_offset().0;
+                    continue;
+                }
+                let mut unpacked = Vec::new();
+                for record in batch.decompressed(UNPACKED_BYTES_MAX, &mut unpacked).expect("a sound batch") {
                     let record = record.expect("whole records");
                     records.push((record.offset.0, record.value.expect("tests send values").to_vec()));
                 }

@@ -19,6 +19,6 @@ consumer = KafkaConsumer(
 )
 deadline = time.monotonic() + 60
 while not consumer.assignment() and time.monotonic() < deadline:
-    consumer.poll(timeout_ms=100)
+    consumer.poll(timeout_ms=1000)
 print("joined" if consumer.assignment() else "not joined", flush=True)
 time.sleep(60)
