@@ -23,7 +23,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     strands.iter().sum::<f64>() + rest
 }
 
-/// row −= Σ_t factors[t] · rows[t], over the length of `row`. `rows` has `stride` numbers to a row.
+/// `row −= Σ_t factors[t] · rows[t]`, over the length of `row`. `rows` has `stride` numbers to a row.
 fn subtract_rows(row: &mut [f64], factors: &[f64], rows: &[f64], stride: usize) {
     let width = row.len();
     let row_of = |t: usize| &rows[t * stride..t * stride + width];
