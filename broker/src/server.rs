@@ -313,6 +313,9 @@ fn coordinator_env(env: &Env, catalog: &Arc<Catalog>) -> CoordinatorEnv {
 fn report(reports: &[RecoveryReport]) {
     for report in reports.iter().filter(|report| report.is_notable()) {
         debug!(%report, "recovered");
+        if let Some(cut_off) = &report.unfinished {
+            info!(topic = %report.topic, partition = %report.partition, cut_off, "unfinished append cut off");
+        }
         for damage in &report.damage {
             warn!(topic = %report.topic, partition = %report.partition, damage, "damage found");
         }

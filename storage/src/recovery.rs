@@ -57,6 +57,8 @@ pub struct RecoveryReport {
     pub segments_dropped: usize,
     /// Indexes made again.
     pub indexes_rebuilt: usize,
+    /// An append that a crash cut short, with its file: nobody had been told of it.
+    pub unfinished: Option<String>,
     /// What was wrong, in words, with the file it was found in.
     pub damage: Vec<String>,
 }
@@ -88,7 +90,7 @@ impl fmt::Display for RecoveryReport {
             self.segments_dropped,
             self.indexes_rebuilt
         )?;
-        self.damage.iter().try_for_each(|damage| write!(f, "; {damage}"))
+        self.unfinished.iter().chain(&self.damage).try_for_each(|damage| write!(f, "; {damage}"))
     }
 }
 

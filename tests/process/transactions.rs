@@ -48,8 +48,6 @@ fn numbers_are_squared_exactly_once_across_kill_9() {
     let mut random = number_from_environment("KINDRED_SEED").unwrap_or(1);
     println!("KINDRED_KILLS={kills} KINDRED_SEED={random}");
     let mut broker = Broker::start();
-    // A kill in the middle of a write leaves half a batch behind, which nobody was told of.
-    broker.announce("torn inside a batch");
     broker.announce("aborting a transaction that its coordinator does not know");
     broker.connect().create_topic(INPUT, 1);
     broker.connect().create_topic(OUTPUT, PARTITIONS as i32);

@@ -257,7 +257,14 @@ impl Opening {
         let end = segment.next_offset();
         if let Some(damage) = &found.damage {
             let text = format!("{} at byte {}: {damage}", file.display(), found.sound_bytes);
-            self.report.damage.push(text);
+            // A crash in the middle of an append, of which nobody was told yet: no harm is done.
+            let cut_short =
+                found.ends_early && next.is_none() && !self.open.clean && end >= self.open.recovery_point;
+            if cut_short {
+                self.report.unfinished = Some(text);
+            } else {
+                self.report.damage.push(text);
+            }
         }
         // A segment is sealed where the next begins: in what was not synced, a gap is a lost tail.
         let fits = next.is_none_or(|next| end == next);

@@ -30,6 +30,8 @@ pub(crate) struct Recovered {
     unchecked_bytes: u64,
     /// What is wrong behind the sound bytes.
     pub(crate) damage: Option<String>,
+    /// The damage is but the file's end in the middle of a batch.
+    pub(crate) ends_early: bool,
     /// The aborted-transaction index could not be used.
     pub(crate) lost_aborted: bool,
 }
@@ -202,8 +204,9 @@ impl Segment {
                     }
                 }
                 Err(Unsound::Io(error)) => return Err(error),
-                Err(Unsound::Damaged(reason)) => {
+                Err(Unsound::Damaged { reason, ends_early }) => {
                     recovered.damage = Some(reason);
+                    recovered.ends_early = ends_early;
                     break;
                 }
             }
@@ -218,10 +221,10 @@ impl Segment {
         let Some(found) = scan.next_head()? else { return Ok(None) };
         let head = found.head;
         if !tail.can_follow(&head) {
-            return Err(Unsound::Damaged(format!("offset {} out of order", head.base_offset)));
+            return Err(Unsound::damaged(format!("offset {} out of order", head.base_offset)));
         }
         if head.last_offset >= trusted {
-            check(&scan.batch(&found)?).map_err(Unsound::Damaged)?;
+            check(&scan.batch(&found)?).map_err(Unsound::damaged)?;
         }
         Ok(Some(head))
     }
@@ -246,14 +249,22 @@ impl Segment {
 
 /// Why recovery does not take a batch.
 enum Unsound {
-    Damaged(String),
+    Damaged { reason: String, ends_early: bool },
     Io(io::Error),
+}
+
+impl Unsound {
+    fn damaged(reason: String) -> Self {
+        Self::Damaged { reason, ends_early: false }
+    }
 }
 
 impl From<ScanError> for Unsound {
     fn from(error: ScanError) -> Self {
         match error {
-            ScanError::Damaged { reason, .. } => Self::Damaged(reason.to_owned()),
+            ScanError::Damaged { reason, ends_early, .. } => {
+                Self::Damaged { reason: reason.to_owned(), ends_early }
+            }
             ScanError::Io(error) => Self::Io(error),
         }
     }

@@ -264,7 +264,7 @@ impl Segment {
     /// A failed walk as an error of the log.
     pub(crate) fn read_error(&self, error: ScanError) -> ReadError {
         match error {
-            ScanError::Damaged { position, reason } => self.damaged(position, reason),
+            ScanError::Damaged { position, reason, .. } => self.damaged(position, reason),
             ScanError::Io(source) => ReadError::Io { path: self.paths.log.clone(), source },
         }
     }

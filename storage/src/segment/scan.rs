@@ -39,6 +39,8 @@ pub(crate) enum ScanError {
         position: u64,
         /// What is wrong with them.
         reason: &'static str,
+        /// Whether the bytes merely end before the batch does, as after an append that was cut short.
+        ends_early: bool,
     },
     /// The disk failed.
     Io(io::Error),
@@ -92,13 +94,14 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         let position = self.position;
-        let damaged = |reason| ScanError::Damaged { position, reason };
+        let damaged = |reason| ScanError::Damaged { position, reason, ends_early: false };
+        let cut_short = |reason| ScanError::Damaged { position, reason, ends_early: true };
         if self.end - position < HEADER_SIZE as u64 {
-            return Err(damaged("torn inside a batch header"));
+            return Err(cut_short("torn inside a batch header"));
         }
         let head = Head::parse(self.window(position..position + HEADER_SIZE as u64)?).map_err(damaged)?;
         if head.size_bytes > self.end - position {
-            return Err(damaged("torn inside a batch"));
+            return Err(cut_short("torn inside a batch"));
         }
         self.position = position + head.size_bytes;
         Ok(Some(Found { position, head }))
