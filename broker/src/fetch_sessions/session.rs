@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Ids of the partitions to look at, in turn.
-    pub(crate) fn take_to_look_at(&mut self) -> Vec<u64> {
+    pub(crate) fn ready_ids(&mut self) -> Vec<u64> {
         for id in self.waiter.take_changed() {
             // Forgotten ones may have been woken before they were unregistered.
             if let Some(entry) = self.entries.get_mut(&id) {
@@ -208,7 +208,7 @@ impl Session {
         self.ready.iter().map(|(_, id)| *id).collect()
     }
 
-    /// The entry with this id, which must come from [`Self::take_to_look_at`] of the same borrow of the session.
+    /// The entry with this id, which must come from [`Self::ready_ids`] of the same borrow of the session.
     pub(crate) fn entry(&self, id: u64) -> &Entry {
         &self.entries[&id]
     }
@@ -311,7 +311,7 @@ mod tests {
     const QUIET: Seen = Seen { error: ErrorCode::None, high: 5, start: 0, bytes: Some(0) };
 
     fn order(session: &mut Session) -> Vec<i32> {
-        session.take_to_look_at().into_iter().map(|id| session.entry(id).asked.partition).collect()
+        session.ready_ids().into_iter().map(|id| session.entry(id).asked.partition).collect()
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
     fn news_are_records_errors_and_other_marks() {
         let error = Seen { error: ErrorCode::OffsetOutOfRange, bytes: None, ..QUIET };
         let mut session = Session::new(false, &[topic("t", &[0])]);
-        let id = session.take_to_look_at()[0];
+        let id = session.ready_ids()[0];
         for (seen, news, why) in [
             (QUIET, true, "nothing was told yet"),
             (QUIET, false, "the same again"),
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn what_must_yet_be_told_stays_ready_until_it_is() {
         let mut session = Session::new(false, &[topic("t", &[0, 1, 2, 3])]);
-        let ids = session.take_to_look_at();
+        let ids = session.ready_ids();
         ids.iter().for_each(|id| assert!(session.tell(*id, &QUIET)));
         assert!(order(&mut session).is_empty());
         session.look_at_all();
@@ -365,7 +365,7 @@ mod tests {
         let no_room = Seen { bytes: None, ..QUIET };
         for expected in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]] {
             assert_eq!(order(&mut session), expected);
-            let ids = session.take_to_look_at();
+            let ids = session.ready_ids();
             session.tell(ids[0], &full);
             ids[1..].iter().for_each(|id| {
                 session.tell(*id, &no_room);

@@ -86,7 +86,7 @@ struct Looked {
 
 /// Looks at what may have changed since the client was last told, in the session's order.
 fn look(session: &mut Session, catalog: &Catalog, fetch: &ParsedFetch) -> Looked {
-    let ids = session.take_to_look_at();
+    let ids = session.ready_ids();
     let mut round = Round { found: Vec::with_capacity(ids.len()), bytes: 0, failed: false };
     let mut last = None;
     for id in &ids {
