@@ -16,7 +16,7 @@ tool() { java_class "$1" --bootstrap-server "$bootstrap" "${@:2}" 2>>"$scratch/t
 
 # ---- what is to be dumped: every codec, keys and none, headers, idempotent producers, segments, compaction, a group
 
-"$binary" serve --set listeners=PLAINTEXT://127.0.0.1:0 --set http.listen=127.0.0.1:0 --set log.dirs="$scratch/data" \
+env -u KINDRED_BINARY -u KINDRED_TEST_BOOTSTRAP "$binary" serve --set listeners=PLAINTEXT://127.0.0.1:0 --set http.listen=127.0.0.1:0 --set log.dirs="$scratch/data" \
     --set log.segment.bytes=65536 --set log.index.interval.bytes=512 --set log.retention.check.interval.ms=500 \
     --set offsets.topic.num.partitions=1 </dev/null >"$scratch/log" 2>&1 &
 broker=$!

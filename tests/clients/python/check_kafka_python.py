@@ -19,6 +19,10 @@ if len(sys.argv) > 2:
     common["api_version"] = speaks
 
 
+# 3.0 forgets the answer to its SyncGroup if the time of a poll runs out while it joins, and is stuck from then on.
+POLL_MS = 2000
+
+
 def consumer(*topics, **config):
     defaults = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
     return KafkaConsumer(*topics, **{**common, **defaults, **config})
@@ -37,7 +41,7 @@ def read(reader, count):
     records = []
 
     def enough():
-        for batch in reader.poll(timeout_ms=200).values():
+        for batch in reader.poll(timeout_ms=POLL_MS).values():
             records.extend(batch)
         return len(records) >= count
 
@@ -143,7 +147,7 @@ def in_threads(consumers, until):
 
     def poll(which, one):
         while not stop.is_set():
-            one.poll(timeout_ms=100)
+            one.poll(timeout_ms=POLL_MS)
             owned[which] = len(one.assignment())
 
     threads = [threading.Thread(target=poll, args=pair, daemon=True) for pair in consumers.items()]
@@ -168,7 +172,7 @@ def admin():
     same(configs_of(one, topic)["retention.ms"], "1000000")
     one.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "2000000"})])
     eventually(lambda: configs_of(one, topic)["retention.ms"] == "2000000")
-    eventually(lambda: reader.poll(timeout_ms=100) or reader.assignment())
+    eventually(lambda: reader.poll(timeout_ms=POLL_MS) or reader.assignment())
     reader.commit({TopicPartition(topic, 0): offset_and_metadata(0)})
     if version < (3, 0):
         # A description is (error code, group, state, ...), which 2.0 and later name as well.

@@ -88,6 +88,9 @@ final class Client extends Scenarios {
         check(admin.listConsumerGroups().all().get().stream().anyMatch(one -> one.groupId().equals(topic)), "it is not listed");
         same(admin.describeConsumerGroups(List.of(topic)).all().get().get(topic).state(), ConsumerGroupState.EMPTY);
         same(admin.listConsumerGroupOffsets(topic).partitionsToOffsetAndMetadata().get().get(partition).offset(), 0L);
+        admin.deleteConsumerGroupOffsets(topic, Set.of(partition)).all().get();
+        check(admin.listConsumerGroupOffsets(topic).partitionsToOffsetAndMetadata().get().get(partition) == null, "the deleted offset");
+        admin.alterConsumerGroupOffsets(topic, Map.of(partition, new OffsetAndMetadata(0))).all().get();
         admin.deleteConsumerGroups(List.of(topic)).all().get();
         check(admin.listConsumerGroups().all().get().stream().map(ConsumerGroupListing::groupId).noneMatch(topic::equals), "it is still listed");
         same(admin.describeCluster().nodes().get().size(), 1);
