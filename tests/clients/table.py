@@ -88,7 +88,10 @@ def lines(report: Report) -> list[str]:
 def render(reports: list[Report]) -> str:
     """The part of the document between the two markers."""
     both = [lines(report) for report in reports]
-    head = ["| client | " + " | ".join(f"`{one}`" for one in SCENARIOS) + " |", "|---|" + ":---:|" * len(SCENARIOS)]
+    head = [
+        "| client | " + " | ".join(f"`{one}`" for one in SCENARIOS) + " |",
+        "|---|" + ":---:|" * len(SCENARIOS),
+    ]
     meanings = [f"- `{scenario}`: {meaning}" for scenario, meaning in SCENARIOS.items()]
     said = [line[1] for line in both if len(line) > 1]
     parts = [

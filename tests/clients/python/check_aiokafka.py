@@ -200,7 +200,11 @@ async def idempotence():
 async def transactions():
     topic = name("transactions")
     async with producer(transactional_id=name("transactions")) as one:
-        for value, end in ((b"a", one.commit_transaction), (b"b", one.abort_transaction), (b"c", one.commit_transaction)):
+        for value, end in (
+            (b"a", one.commit_transaction),
+            (b"b", one.abort_transaction),
+            (b"c", one.commit_transaction),
+        ):
             await one.begin_transaction()
             for _ in range(3):
                 await one.send_and_wait(topic, value)

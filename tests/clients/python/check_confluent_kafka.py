@@ -143,7 +143,9 @@ def rebalance():
 def rebalances(topic, config):
     results(client.create_topics([NewTopic(topic, 2, 1)]))
     one, two = consumer(topic, [topic], **config), consumer(topic, [topic], **config)
-    eventually(lambda: [c.poll(0.05) for c in (one, two)] and len(one.assignment()) == len(two.assignment()) == 1)
+    eventually(
+        lambda: [c.poll(0.05) for c in (one, two)] and len(one.assignment()) == len(two.assignment()) == 1
+    )
     two.close()
     eventually(lambda: one.poll(0.05) or len(one.assignment()) == 2)
     one.close()
@@ -203,7 +205,11 @@ def transactional(stem):
 def transactions():
     topic = name("transactions")
     producer = transactional("transactions")
-    ends = [(b"a", producer.commit_transaction), (b"b", producer.abort_transaction), (b"c", producer.commit_transaction)]
+    ends = [
+        (b"a", producer.commit_transaction),
+        (b"b", producer.abort_transaction),
+        (b"c", producer.commit_transaction),
+    ]
     for value, end in ends:
         producer.begin_transaction()
         for _ in range(3):

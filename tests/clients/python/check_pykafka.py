@@ -96,8 +96,6 @@ def rebalance():
     return "one partition, handed from one member to the other"
 
 
-
-
 run(
     f"pykafka {version('pykafka')} as {broker_version}",
     [codecs, keys, nulls, large, resume, rebalance],
