@@ -161,7 +161,9 @@ impl World {
             self.made += 1;
             client.id = format!("m{}", self.made);
         }
-        if gives_back {
+        // A classic member has done what SyncGroup told it before it joins again: what it then names as its own is
+        // taken for all that it reads.
+        if gives_back || client.classic {
             // It stops reading what it is not told to read, and begins to read what it is.
             client.owns = client.told.clone();
         }

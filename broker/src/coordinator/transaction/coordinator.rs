@@ -269,14 +269,20 @@ impl TransactionCoordinator {
             let overdue = |transaction: &Transaction, now| {
                 transaction.is_overdue(now).then(|| transaction.aborted_from_outside(now))
             };
-            if let Err(error) = self.change_and_complete(&transactional_id, overdue).await {
-                warn!(transactional_id, error = error.name(), "not aborted, trying later");
-            }
+            let aborted = self.change_and_complete(&transactional_id, overdue).await;
+            self.warn_unless_stopped(&transactional_id, aborted);
         }
         for transactional_id in self.ids_where(|transaction, _| transaction.state.decided().is_some()) {
-            if let Err(error) = self.complete(&transactional_id).await {
-                warn!(transactional_id, error = error.name(), "not completed, trying later");
-            }
+            let completed = self.complete(&transactional_id).await;
+            self.warn_unless_stopped(&transactional_id, completed);
+        }
+    }
+
+    fn warn_unless_stopped(&self, transactional_id: &str, ended: Result<(), ErrorCode>) {
+        if let Err(error) = ended
+            && self.slot(transactional_id).enter().is_ok()
+        {
+            warn!(transactional_id, error = error.name(), "transaction not ended, trying later");
         }
     }
 

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use protocol::ErrorCode;
 use protocol::consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use protocol::types::TopicId;
 use tracing::info;
 
 use super::classic_members::{assignment, by_id};
@@ -30,7 +31,7 @@ use crate::coordinator::group::records::{
     MemberMetadata, Partitions,
 };
 use crate::coordinator::group::requests::Refusal;
-use crate::coordinator::group::state::{CONSUMER_PROTOCOL_TYPE, ClassicGroup};
+use crate::coordinator::group::state::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState};
 
 /// Which ways a group with members may change its kind: `group.consumer.migration.policy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,7 @@ impl ConsumerGroup {
                 Err(why) => return cannot(why),
             }
         }
+        let members = keep_what_they_own(members, classic.state() != GroupState::Stable);
         info!(group = id, members = members.len(), "classic group becomes a consumer group");
         let mut group = Self::new(id);
         let parts = upgraded_parts(classic.generation(), members);
@@ -94,7 +96,7 @@ fn upgraded_member(
     classic: &ClassicGroup,
     member: &ClassicMember,
     cx: Cx<'_>,
-) -> Result<Member, &'static str> {
+) -> Result<(Member, Partitions), &'static str> {
     const MALFORMED: &str = "the embedded consumer protocol is malformed";
     let metadata = match classic.protocol() {
         Some(protocol) => member.metadata(protocol),
@@ -114,6 +116,7 @@ fn upgraded_member(
             by_id(&assignment.assigned_partitions, cx.topics)
         }
     };
+    let owned = by_id(&subscription.owned_partitions, cx.topics);
     let info = MemberInfo {
         instance_id: member.group_instance_id.clone(),
         rack_id: subscription.rack_id.map(Cow::into_owned),
@@ -131,7 +134,26 @@ fn upgraded_member(
     let epoch = classic.generation();
     let current =
         CurrentAssignment { epoch, previous_epoch: epoch, assigned, ..CurrentAssignment::default() };
-    Ok(Member { id: member.id.clone(), info, current })
+    Ok((Member { id: member.id.clone(), info, current }, owned))
+}
+
+/// In the middle of a classic rebalance a member has not heard of its assignment yet, and reads what it named as its own
+/// when it joined. It keeps that too, unless somebody else has been assigned it, until it is told to give it back.
+fn keep_what_they_own(members: Vec<(Member, Partitions)>, rebalancing: bool) -> Vec<Member> {
+    let each = |partitions: &Partitions| -> Vec<(TopicId, i32)> {
+        partitions.iter().flat_map(|(topic, set)| set.iter().map(|index| (*topic, *index))).collect()
+    };
+    let mut taken: BTreeSet<_> =
+        members.iter().flat_map(|(member, _)| each(&member.current.assigned)).collect();
+    let keep = |(mut member, owned): (Member, Partitions)| {
+        for (topic, index) in each(&owned).into_iter().filter(|_| rebalancing) {
+            if taken.insert((topic, index)) {
+                member.current.assigned.entry(topic).or_default().insert(index);
+            }
+        }
+        member
+    };
+    members.into_iter().map(keep).collect()
 }
 
 /// Everyone has what they were assigned last, and nobody is on the way anywhere.
