@@ -199,7 +199,7 @@ final class WordCount {
         Map<String, Set<Integer>> sent = SmokeTestDriver.generate(bootstrap, 10, 100, Duration.ofSeconds(10));
         SmokeTestUtil.VerificationResult result = SmokeTestDriver.verify(bootstrap, sent, 100, true);
         check(result.passed(), result.result());
-        client.closeAsync();
+        client.close();
         delete(state);
     }
 
