@@ -83,13 +83,6 @@ pub enum AppendError {
         /// The producer.
         producer_id: ProducerId,
     },
-    /// A transactional batch of a producer without an open transaction, where one was asked for (Kafka's
-    /// INVALID_TXN_STATE, unless the coordinator lets it begin one).
-    #[error("producer {producer_id} has no open transaction")]
-    NoOpenTransaction {
-        /// The producer.
-        producer_id: ProducerId,
-    },
     /// A marker of a coordinator older than one already seen (Kafka's TRANSACTION_COORDINATOR_FENCED).
     #[error("marker of coordinator epoch {got} for producer {producer_id}, {current} was seen")]
     CoordinatorFenced {

@@ -68,6 +68,9 @@
 //! verify_path(&dyn Disk, &Path) -> io::Result<Verified>   // checks files without opening the log; dump:: shows them
 //!
 //! log.append(&[u8], Epoch, &AppendOptions) -> Result<Appended, AppendError>
+//! log.check(&[u8], &AppendOptions) -> Result<Checked, AppendError>    // the two halves of an append
+//! log.append_checked(&Checked, Epoch) -> Result<Appended, AppendError>
+//! log.append_to_open_transaction(&Checked, Epoch) -> Result<Option<Appended>, AppendError>
 //! log.read(from, max_bytes: usize, min_one_message: bool, up_to: Offset) -> Result<Read, ReadError>
 //! log.sync() -> Result<Offset, LogFailed>             // group commit; call from a small pool
 //! log.synced() -> Offset                              // everything before it survives power loss
@@ -99,7 +102,7 @@ pub use config::{CleanupPolicy, LogConfig, SEGMENT_BYTES_MAX, StoreConfig, Times
 pub use env::{Clock, DiskSpace, Env, ManualClock};
 pub use epochs::EpochStart;
 pub use error::{AppendError, LogFailed, ReadError, RecordFault, RejectedRecord, StoreError};
-pub use log::{AppendOptions, Appended, Marks, OffsetSource, PartitionLog, Read, SegmentInfo};
+pub use log::{AppendOptions, Appended, Checked, Marks, OffsetSource, PartitionLog, Read, SegmentInfo};
 pub use producers::{BatchRange, Origin, ProducerEntry, Window};
 pub use recovery::RecoveryReport;
 pub use segment::aborted_index::AbortedTransaction;

@@ -300,6 +300,34 @@ fn open_transactions_hold_the_stable_mark_and_aborted_ones_are_listed() {
 }
 
 #[test]
+fn a_checked_batch_waits_outside_until_its_transaction_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = small_segments();
+    let (store, _) = open(dir.path(), &config);
+    let log = create(&store, &config);
+    let options = AppendOptions::client(NOW);
+    let batches = [transactional(1, 0, 0), transactional(1, 0, 1), transactional(1, 1, 0)];
+    let [first, second, newer_epoch] = batches.each_ref().map(|batch| log.check(batch, &options).unwrap());
+
+    assert_eq!(log.append_to_open_transaction(&first, Epoch(0)).unwrap(), None);
+    assert_eq!(log.marks().end(), Offset(0));
+    let begun = log.append_checked(&first, Epoch(0)).unwrap();
+    assert_eq!((begun.base_offset, begun.duplicate), (Offset(0), false));
+    let joined = log.append_to_open_transaction(&second, Epoch(0)).unwrap().unwrap();
+    assert_eq!((joined.base_offset, joined.duplicate), (Offset(1), false));
+    assert_eq!(log.append_to_open_transaction(&newer_epoch, Epoch(0)).unwrap(), None);
+
+    // Once it has ended, what was written before is still known; what is new needs a new transaction.
+    log.append(&marker(1, 0, true, 0), Epoch(0), &AppendOptions::internal(NOW)).unwrap();
+    let again = log.append_to_open_transaction(&second, Epoch(0)).unwrap().unwrap();
+    assert_eq!((again.base_offset, again.duplicate), (Offset(1), true));
+    let third = transactional(1, 0, 2);
+    let third = log.check(&third, &options).unwrap();
+    assert_eq!(log.append_to_open_transaction(&third, Epoch(0)).unwrap(), None);
+    assert_eq!(log.marks().end(), Offset(3));
+}
+
+#[test]
 fn sync_covers_what_was_appended_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let config = small_segments();

@@ -13,7 +13,7 @@ use protocol::messages::produce::{
 use protocol::records::convert::{ConvertError, up_convert};
 use protocol::records::{self, Batch, BatchError, Compression};
 use protocol::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId};
-use storage::{AppendError, AppendOptions, Appended};
+use storage::{AppendOptions, Appended};
 
 use super::handler::{Call, Handler, Reply};
 use super::{Cx, recompress, refusal};
@@ -214,15 +214,15 @@ fn append_in_transaction(
         let message = "a transactional batch needs a transactional id in its request";
         return Err(Refused::new(ErrorCode::TransactionalIdAuthorizationFailed, message));
     };
-    let options = AppendOptions::client(cx.env.clock.now());
-    let strict = AppendOptions { needs_open_transaction: true, ..options };
-    match partition.append(batch, &strict) {
-        Err(AppendError::NoOpenTransaction { .. }) => {}
-        appended => return appended.map_err(refusal::of_append),
+    // Once, and before the coordinator's lock is taken: this is where records are unpacked.
+    let checked = partition.log().check(batch, &AppendOptions::client(cx.env.clock.now()));
+    let checked = checked.map_err(refusal::of_append)?;
+    if let Some(appended) = partition.append_to_open_transaction(&checked).map_err(refusal::of_append)? {
+        return Ok(appended);
     }
     let producer = Producer { transactional_id: transactional_id.to_owned(), id, epoch };
     let enlist = if how.version >= ADDS_PARTITIONS_SINCE { Enlist::Add } else { Enlist::Verify };
-    let append = || partition.append(batch, &options);
+    let append = || partition.append_checked(&checked);
     let partitions = [(&*partition.topic, partition.index)];
     match cx.transactions.enlist(&producer, &partitions, enlist, EPOCH_BUMPS_SINCE, append) {
         Ok(appended) => appended.map_err(refusal::of_append),

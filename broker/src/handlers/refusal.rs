@@ -16,9 +16,7 @@ pub(super) fn of_append(error: AppendError) -> Refused {
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         AppendError::UnknownProducer { .. } => ErrorCode::UnknownProducerId,
-        AppendError::InvalidTxnState { .. } | AppendError::NoOpenTransaction { .. } => {
-            ErrorCode::InvalidTxnState
-        }
+        AppendError::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
         AppendError::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendError::OffsetsOutOfOrder { .. } => ErrorCode::InvalidRecord,
         AppendError::DiskFull { .. } | AppendError::Failed(_) => ErrorCode::KafkaStorageError,

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use protocol::types::{Epoch, Offset, PartitionIndex, TopicId};
-use storage::{AppendError, AppendOptions, Appended, PartitionLog};
+use storage::{AppendError, AppendOptions, Appended, Checked, PartitionLog};
 use tokio::sync::watch;
 
 pub(crate) use syncer::Syncer;
@@ -88,8 +88,25 @@ impl Partition {
 
     /// Appends whole batches and wakes the fetches that wait for this partition.
     pub(crate) fn append(&self, batches: &[u8], options: &AppendOptions) -> Result<Appended, AppendError> {
-        let appended = self.log.append(batches, self.epoch, options)?;
+        self.append_checked(&self.log.check(batches, options)?)
+    }
+
+    /// As [`Self::append`], for batches that this partition's log has checked.
+    pub(crate) fn append_checked(&self, checked: &Checked<'_>) -> Result<Appended, AppendError> {
+        let appended = self.log.append_checked(checked, self.epoch)?;
         self.waiters.wake();
+        Ok(appended)
+    }
+
+    /// As [`Self::append_checked`], if the batch's producer has a transaction open here; else `None`.
+    pub(crate) fn append_to_open_transaction(
+        &self,
+        checked: &Checked<'_>,
+    ) -> Result<Option<Appended>, AppendError> {
+        let appended = self.log.append_to_open_transaction(checked, self.epoch)?;
+        if appended.is_some() {
+            self.waiters.wake();
+        }
         Ok(appended)
     }
 

@@ -44,21 +44,12 @@ pub struct AppendOptions {
     pub now: TimestampMs,
     /// For transaction markers: the feature level `transaction.version` of the transaction they end.
     pub transaction_version: i16,
-    /// For transactional batches: refuse them unless this log has a transaction of their producer open, in their
-    /// epoch.
-    pub needs_open_transaction: bool,
 }
 
 impl AppendOptions {
     /// For batches of a client.
     pub fn client(now: TimestampMs) -> Self {
-        Self {
-            origin: Origin::Client,
-            offsets: OffsetSource::Assign,
-            now,
-            transaction_version: 0,
-            needs_open_transaction: false,
-        }
+        Self { origin: Origin::Client, offsets: OffsetSource::Assign, now, transaction_version: 0 }
     }
 
     /// For batches that a coordinator of this broker made.
@@ -69,6 +60,28 @@ impl AppendOptions {
     /// For batches of another log, which keep their offsets.
     pub fn replicated(now: TimestampMs) -> Self {
         Self { origin: Origin::Replicated, offsets: OffsetSource::Keep, ..Self::client(now) }
+    }
+}
+
+/// Batches that may be appended to the log that checked them, by its settings at that time.
+#[derive(Debug)]
+pub struct Checked<'a> {
+    batches: &'a [u8],
+    options: AppendOptions,
+    config: Arc<LogConfig>,
+    /// What is wrong in headers.
+    corrections: Vec<Correction>,
+}
+
+impl Checked<'_> {
+    /// The time given to the records, if the topic uses the broker's.
+    fn append_time(&self) -> Option<TimestampMs> {
+        match self.config.message_timestamp_type {
+            TimestampSource::LogAppendTime if self.options.origin != Origin::Replicated => {
+                Some(self.options.now)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -121,8 +134,11 @@ impl Appender {
     }
 
     /// The batch of an earlier append that these batches repeat, if a client sends them again.
-    fn find_duplicate(&self, batches: &[u8], marks: Marks) -> Option<Appended> {
-        Batches::new(batches).filter_map(Result::ok).filter(has_producer).find_map(|batch| {
+    fn find_duplicate(&self, checked: &Checked<'_>, start_offset: Offset) -> Option<Appended> {
+        if checked.options.origin != Origin::Client {
+            return None;
+        }
+        Batches::new(checked.batches).filter_map(Result::ok).filter(has_producer).find_map(|batch| {
             let found = self.producers.duplicate_of(
                 batch.producer_id(),
                 batch.producer_epoch(),
@@ -132,24 +148,25 @@ impl Appender {
             Some(Appended {
                 base_offset: found.first_offset(),
                 last_offset: found.last_offset,
-                log_append_time: None,
-                start_offset: marks.start(),
+                log_append_time: checked.append_time(),
+                start_offset,
                 duplicate: true,
                 bytes: 0,
             })
         })
     }
 
+    /// Whether the producer of each batch has a transaction open, in the batch's epoch.
+    fn have_open(&self, checked: &Checked<'_>) -> bool {
+        Batches::new(checked.batches)
+            .filter_map(Result::ok)
+            .all(|batch| self.producers.has_open(batch.producer_id(), batch.producer_epoch()))
+    }
+
     /// Gives every batch its place and checks it against what is known of its producer. Fills the scratch.
-    fn place(
-        &mut self,
-        batches: &[u8],
-        end: Offset,
-        leader_epoch: Epoch,
-        append_time: Option<TimestampMs>,
-        corrections: &[Correction],
-        options: &AppendOptions,
-    ) -> Result<(), AppendError> {
+    fn place(&mut self, checked: &Checked<'_>, end: Offset, leader_epoch: Epoch) -> Result<(), AppendError> {
+        let Checked { batches, options, corrections, .. } = checked;
+        let append_time = checked.append_time();
         self.update.clear();
         self.headers.clear();
         self.heads.clear();
@@ -172,13 +189,9 @@ impl Appender {
             let mut head = Head::parse(&header.0).map_err(validate::corrupt)?;
             head.size_bytes = batch.size_bytes() as u64;
             if has_producer(&batch) {
-                let producer_batch = producer_batch(&batch, &head);
-                if options.needs_open_transaction && !self.producers.has_open(&producer_batch) {
-                    return Err(AppendError::NoOpenTransaction { producer_id: batch.producer_id() });
-                }
                 self.producers.check(
                     &mut self.update,
-                    &producer_batch,
+                    &producer_batch(&batch, &head),
                     options.origin,
                     options.transaction_version,
                     options.now,
@@ -239,25 +252,68 @@ impl PartitionLog {
         leader_epoch: Epoch,
         options: &AppendOptions,
     ) -> Result<Appended, AppendError> {
+        self.append_checked(&self.check(batches, options)?, leader_epoch)
+    }
+
+    /// The first half of [`Self::append`]: all that can be said of the batches without a look at the log.
+    /// Unpacks compressed ones, so this is where the time goes; takes no lock.
+    ///
+    /// # Errors
+    /// What is wrong with the batches.
+    pub fn check<'a>(&self, batches: &'a [u8], options: &AppendOptions) -> Result<Checked<'a>, AppendError> {
         let config = self.config();
         let corrections = validate::validate(batches, &config, options)?;
-        let append_time = match config.message_timestamp_type {
-            TimestampSource::LogAppendTime if options.origin != Origin::Replicated => Some(options.now),
-            _ => None,
-        };
-        let mut appender = self.appender.lock();
-        let appender = &mut *appender;
+        Ok(Checked { batches, options: *options, config, corrections })
+    }
+
+    /// The second half of [`Self::append`], for batches that [`Self::check`] of this log let pass.
+    ///
+    /// # Errors
+    /// The batches do not fit to what the log knows of their producers, or the disk does not take them.
+    pub fn append_checked(
+        &self,
+        checked: &Checked<'_>,
+        leader_epoch: Epoch,
+    ) -> Result<Appended, AppendError> {
+        let appender = &mut *self.appender.lock();
         self.check_usable()?;
-        let marks = self.marks();
-        if options.origin == Origin::Client
-            && let Some(duplicate) = appender.find_duplicate(batches, marks)
-        {
-            return Ok(Appended { log_append_time: append_time, ..duplicate });
+        match appender.find_duplicate(checked, self.marks().start()) {
+            Some(duplicate) => Ok(duplicate),
+            None => self.append_new(appender, checked, leader_epoch),
         }
-        appender.place(batches, marks.end(), leader_epoch, append_time, &corrections, options)?;
-        let segment = self.segment_for(appender, &config, batches.len() as u64, options.now)?;
+    }
+
+    /// As [`Self::append_checked`], but only if the producer of each batch has a transaction open in this log, in the
+    /// batch's epoch; else `None`, and nothing has happened.
+    ///
+    /// # Errors
+    /// As [`Self::append_checked`].
+    pub fn append_to_open_transaction(
+        &self,
+        checked: &Checked<'_>,
+        leader_epoch: Epoch,
+    ) -> Result<Option<Appended>, AppendError> {
+        let appender = &mut *self.appender.lock();
+        self.check_usable()?;
+        match appender.find_duplicate(checked, self.marks().start()) {
+            Some(duplicate) => Ok(Some(duplicate)),
+            None if !appender.have_open(checked) => Ok(None),
+            None => self.append_new(appender, checked, leader_epoch).map(Some),
+        }
+    }
+
+    /// Places, writes and publishes batches.
+    fn append_new(
+        &self,
+        appender: &mut Appender,
+        checked: &Checked<'_>,
+        leader_epoch: Epoch,
+    ) -> Result<Appended, AppendError> {
+        let Checked { batches, options, config, .. } = checked;
+        appender.place(checked, self.marks().end(), leader_epoch)?;
+        let segment = self.segment_for(appender, config, batches.len() as u64, options.now)?;
         self.write(&segment, batches, &appender.headers)?;
-        Ok(self.publish(appender, &segment, append_time, leader_epoch, options))
+        Ok(self.publish(appender, &segment, checked, leader_epoch))
     }
 
     /// The active segment, after rolling if the placed batches do not belong into the present one.
@@ -392,9 +448,8 @@ impl PartitionLog {
         &self,
         appender: &mut Appender,
         segment: &Segment,
-        append_time: Option<TimestampMs>,
+        checked: &Checked<'_>,
         leader_epoch: Epoch,
-        options: &AppendOptions,
     ) -> Appended {
         let (first, last) = match (appender.heads.first(), appender.heads.last()) {
             (Some(first), Some(last)) => (*first, *last),
@@ -404,7 +459,7 @@ impl PartitionLog {
             appender.first_timestamp = Some(first.max_timestamp);
         }
         segment.publish(&appender.heads);
-        match options.offsets {
+        match checked.options.offsets {
             OffsetSource::Assign => self.note_epoch(leader_epoch, first.base_offset),
             OffsetSource::Keep => {
                 for (header, head) in appender.headers.iter().zip(&appender.heads) {
@@ -425,7 +480,7 @@ impl PartitionLog {
         Appended {
             base_offset: first.base_offset,
             last_offset: last.last_offset,
-            log_append_time: append_time,
+            log_append_time: checked.append_time(),
             start_offset: marks.start(),
             duplicate: false,
             bytes: appender.heads.iter().map(|head| head.size_bytes).sum(),

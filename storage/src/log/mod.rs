@@ -45,7 +45,7 @@ use crate::error::{AppendError, LogFailed};
 use crate::producers::ProducerEntry;
 use crate::segment::{Segment, SegmentLimits};
 use append::Appender;
-pub use append::{AppendOptions, Appended, OffsetSource};
+pub use append::{AppendOptions, Appended, Checked, OffsetSource};
 pub use marks::Marks;
 pub(crate) use open::{OpenLog, parse_partition_dir, partition_dir};
 pub use read::Read;

@@ -113,10 +113,10 @@ impl Producers {
         entry.window.find(first, last)
     }
 
-    /// Whether the batch's producer has a transaction open in the batch's epoch.
-    pub(crate) fn has_open(&self, batch: &ProducerBatch) -> bool {
-        let entry = self.entries.get(&batch.producer_id);
-        entry.is_some_and(|entry| entry.open_transaction.is_some() && entry.epoch == batch.epoch)
+    /// Whether the producer has a transaction open in this epoch.
+    pub(crate) fn has_open(&self, producer_id: ProducerId, epoch: ProducerEpoch) -> bool {
+        let entry = self.entries.get(&producer_id);
+        entry.is_some_and(|entry| entry.open_transaction.is_some() && entry.epoch == epoch)
     }
 
     /// Checks one batch and adds what it changes to `update`.
