@@ -19,27 +19,17 @@ const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records that go to the log together, and the batch they make.
 pub(super) type Encoded = (Bytes, Vec<GroupRecord>);
 
-/// Makes batches of records, in their order.
-pub(super) fn encode(records: Vec<GroupRecord>, now: TimestampMs) -> Result<Vec<Encoded>, RecordError> {
-    encode_with(BatchBuilder::new, records, now)
-}
-
-/// The same for records that count once the producer's transaction commits.
-pub(super) fn encode_in_transaction(
-    producer: (ProducerId, ProducerEpoch),
+/// Makes batches of records, in their order; with a `producer`, of records that count once its transaction commits.
+pub(super) fn encode(
     records: Vec<GroupRecord>,
+    producer: Option<(ProducerId, ProducerEpoch)>,
     now: TimestampMs,
 ) -> Result<Vec<Encoded>, RecordError> {
-    let (id, epoch) = producer;
-    // Apache Kafka's coordinator gives its batches sequence 0, too: nobody counts them.
-    encode_with(|| BatchBuilder::new().producer(id, epoch, Sequence(0)).transactional(), records, now)
-}
-
-fn encode_with(
-    new_batch: impl Fn() -> BatchBuilder,
-    records: Vec<GroupRecord>,
-    now: TimestampMs,
-) -> Result<Vec<Encoded>, RecordError> {
+    let new_batch = || match producer {
+        // Apache Kafka's coordinator gives its batches sequence 0, too: nobody counts them.
+        Some((id, epoch)) => BatchBuilder::new().producer(id, epoch, Sequence(0)).transactional(),
+        None => BatchBuilder::new(),
+    };
     let mut batches = Vec::new();
     let mut builder = new_batch();
     let mut together = Vec::new();
@@ -149,11 +139,7 @@ mod tests {
     }
 
     fn transactional(record: &GroupRecord) -> Vec<u8> {
-        let (key, value) = record.encode().unwrap();
-        let mut builder =
-            BatchBuilder::new().producer(PRODUCER, ProducerEpoch(0), Sequence(0)).transactional();
-        builder.append(NOW, Some(&key), value.as_deref(), &[]);
-        builder.build()
+        encode(vec![record.clone()], Some((PRODUCER, ProducerEpoch(0))), NOW).unwrap()[0].0.to_vec()
     }
 
     fn marker(outcome: Outcome) -> Vec<u8> {
@@ -190,16 +176,16 @@ mod tests {
 
     #[test]
     fn a_step_is_one_batch_unless_it_is_large() {
-        let small = encode(vec![offset(0, 1), offset(1, 2)], NOW).unwrap();
+        let small = encode(vec![offset(0, 1), offset(1, 2)], None, NOW).unwrap();
         assert_eq!(small.len(), 1);
         let large: Vec<_> = (0..5_000).map(|partition| offset(partition, 1)).collect();
-        let batches = encode(large.clone(), NOW).unwrap();
+        let batches = encode(large.clone(), None, NOW).unwrap();
         assert!(batches.len() > 1 && batches.iter().all(|(batch, _)| batch.len() < BATCH_BYTES + 1_000));
         let again: Vec<_> = batches.iter().flat_map(|(_, records)| records.clone()).collect();
         assert_eq!(again, large);
         let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.to_vec()).collect();
         assert_eq!(fetch(&replay(&bytes).0).len(), 5_000);
-        assert!(encode(Vec::new(), NOW).unwrap().is_empty());
+        assert!(encode(Vec::new(), None, NOW).unwrap().is_empty());
     }
 
     #[test]
@@ -230,7 +216,7 @@ mod tests {
 
     #[test]
     fn offsets_of_a_transaction_count_from_its_commit_on() {
-        let plain = |record| encode(vec![record], NOW).unwrap()[0].0.to_vec();
+        let plain = |record| encode(vec![record], None, NOW).unwrap()[0].0.to_vec();
         let begun = [plain(offset(0, 1)), transactional(&offset(0, 2)), transactional(&offset(1, 3))];
         assert_eq!(fetch(&replay(&begun).0), [(0, None)]);
         let ended = |outcome| [&begun[..], &[marker(outcome)]].concat();
@@ -265,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("__consumer_offsets-0/00000000000000000000.log");
         std::fs::create_dir(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, &encode(every_record(), NOW).unwrap()[0].0).unwrap();
+        std::fs::write(&file, &encode(every_record(), None, NOW).unwrap()[0].0).unwrap();
         let dumped = std::process::Command::new("java")
             .args(["-Xmx256m", "-cp", &format!("{}/*", libs.display()), "kafka.tools.DumpLogSegments"])
             .args(["--offsets-decoder", "--files", file.to_str().unwrap()])

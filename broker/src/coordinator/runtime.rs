@@ -17,22 +17,20 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use protocol::ErrorCode;
-use protocol::records::batch::Batch;
 use protocol::records::control::Outcome;
 use protocol::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::BoxFuture;
-use super::batches::{Encoded, Replayer, encode, encode_in_transaction};
-use super::group::records::{GroupRecord, RecordError};
+use super::batches::{Replayer, encode};
+use super::group::records::GroupRecord;
 use super::group::requests::{
     CommitRequest, CommitResponse, ConsumerHeartbeatRequest, ConsumerHeartbeatResponse, DeleteOffsetsRequest,
     DeleteOffsetsResponse, DescribedConsumerGroup, DescribedGroup, FetchOffsetsRequest, FetchOffsetsResponse,
@@ -41,49 +39,7 @@ use super::group::requests::{
 };
 use super::group::topics::Topics;
 use super::group::{Answer, GroupConfig, GroupShard, Now, Step, Ticket};
-
-/// The internal topic that a coordinator keeps its records in, whose partitions it alone appends to.
-pub trait CoordinatorLog: Send + Sync + 'static {
-    /// Appends one whole v2 batch, whose base offset is 0 and is to be patched. Returns the offset after
-    /// its last record. Must not wait for the disk: it is called under a lock.
-    fn append(&self, partition: PartitionIndex, batch: Bytes) -> Result<Offset, CoordinatorLogError>;
-
-    /// Resolves once every record below `end` survives a power loss.
-    fn durable(
-        &self,
-        partition: PartitionIndex,
-        end: Offset,
-    ) -> BoxFuture<'_, Result<(), CoordinatorLogError>>;
-
-    /// Hands every batch of the partition to `visit`, oldest first, and returns the offset after the last.
-    /// Blocks on the disk.
-    fn read_all(
-        &self,
-        partition: PartitionIndex,
-        visit: &mut dyn FnMut(Batch<'_>),
-    ) -> Result<Offset, CoordinatorLogError>;
-}
-
-/// Why the coordinator's topic could not be written or read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CoordinatorLogError {
-    /// The batch is larger than the topic takes. Nothing was written, and never will be.
-    #[error("the batch is larger than the coordinator's topic takes")]
-    TooLarge,
-    /// The disk failed or is full, or the log is closed.
-    #[error("the coordinator's topic is not available: {0}")]
-    Unavailable(String),
-}
-
-impl CoordinatorLogError {
-    /// What members and committers are told: trying again may help, unless the batch is too large.
-    pub(super) fn code(&self) -> ErrorCode {
-        match self {
-            Self::TooLarge => ErrorCode::UnknownServerError,
-            Self::Unavailable(_) => ErrorCode::CoordinatorNotAvailable,
-        }
-    }
-}
+use super::log::{CoordinatorLog, CoordinatorLogError, LogPartition, partition_of};
 
 /// What the coordinator takes from outside besides its log.
 pub struct CoordinatorEnv {
@@ -97,7 +53,6 @@ pub struct CoordinatorEnv {
 
 /// The group coordinator. Shared by all handlers.
 pub struct GroupCoordinator {
-    log: Arc<dyn CoordinatorLog>,
     env: CoordinatorEnv,
     config: GroupConfig,
     slots: Vec<Slot>,
@@ -110,10 +65,8 @@ pub struct GroupCoordinator {
 
 /// One partition.
 struct Slot {
-    partition: PartitionIndex,
+    log: LogPartition,
     state: Mutex<SlotState>,
-    /// Everything below is known to be durable.
-    durable: AtomicI64,
 }
 
 enum SlotState {
@@ -159,16 +112,11 @@ impl GroupCoordinator {
         log: Arc<dyn CoordinatorLog>,
         env: CoordinatorEnv,
     ) -> Arc<Self> {
-        let slot = |partition| Slot {
-            partition: PartitionIndex(partition),
-            state: Mutex::new(SlotState::Loading),
-            durable: AtomicI64::new(0),
-        };
+        let slot = |log| Slot { log, state: Mutex::new(SlotState::Loading) };
         Arc::new(Self {
-            log,
             env,
             config,
-            slots: (0..partitions.max(1)).map(slot).collect(),
+            slots: LogPartition::all(&log, partitions).map(slot).collect(),
             began: Instant::now(),
             tickets: AtomicU64::new(0),
             sooner: Notify::new(),
@@ -191,14 +139,13 @@ impl GroupCoordinator {
     fn load_slot(&self, slot: &Slot, report: &mut LoadReport) -> Result<(), CoordinatorLogError> {
         let mut shard = GroupShard::new(self.config.clone(), Arc::clone(&self.env.topics));
         let mut replayer = Replayer::new(&mut shard);
-        let end = self.log.read_all(slot.partition, &mut |batch| replayer.replay(batch))?;
+        let end = slot.log.read_all(&mut |batch| replayer.replay(batch))?;
         report.records += replayer.records;
         report.skipped += replayer.skipped;
         shard.loaded(self.now());
         let mut state = slot.state.lock();
         if matches!(*state, SlotState::Loading) {
             report.groups += shard.group_ids().len();
-            slot.durable.store(end.0, Ordering::Release);
             *state = SlotState::Live(Box::new(Live { shard, end, parked: HashMap::new() }));
             drop(state);
             self.sooner.notify_one();
@@ -250,7 +197,7 @@ impl GroupCoordinator {
         let Ok(mut live) = slot.enter() else { return false };
         let now = self.now();
         let Some((group_id, step)) = live.shard.on_time(now) else { return false };
-        if let Err(error) = self.finish(slot, &mut live, &group_id, step, now) {
+        if let Err(error) = self.finish(slot, &mut live, &group_id, step, None, now) {
             warn!(group = group_id, error = error.name(), "could not record what time did to a group");
         }
         true
@@ -280,7 +227,7 @@ impl GroupCoordinator {
                 let Ok(mut live) = slot.enter() else { break };
                 let now = self.now();
                 let step = act(&live.shard, &group_id, now);
-                if let Err(error) = self.finish(slot, &mut live, &group_id, step, now) {
+                if let Err(error) = self.finish(slot, &mut live, &group_id, step, None, now) {
                     warn!(group = group_id, error = error.name(), "could not forget offsets, trying later");
                 }
             }
@@ -317,15 +264,15 @@ impl GroupCoordinator {
     /// The partition of `__consumer_offsets` that a group's records go to.
     #[must_use]
     pub fn partition_for(&self, group_id: &str) -> PartitionIndex {
-        let count = self.slots.len() as i32;
-        PartitionIndex(java_hash(group_id).checked_abs().unwrap_or(0) % count)
+        partition_of(group_id, self.slots.len())
     }
 
     fn slot(&self, group_id: &str) -> &Slot {
         &self.slots[self.partition_for(group_id).0 as usize]
     }
 
-    /// Carries a step out: appends and replays its records, hands out its answers.
+    /// Carries a step out: appends and replays its records, of a transaction of `producer` or of none, and hands out
+    /// its answers.
     ///
     /// Returns how far the log must be durable before the caller's own answer may go out.
     fn finish(
@@ -334,10 +281,11 @@ impl GroupCoordinator {
         live: &mut Live,
         group_id: &str,
         step: Step,
+        producer: Option<(ProducerId, ProducerEpoch)>,
         now: Now,
     ) -> Result<Offset, ErrorCode> {
         let due_before = live.shard.next_due();
-        let appended = self.append(slot, live, step.records, now);
+        let appended = live.append(&slot.log, step.records, producer, now);
         let error = appended.err().map(|error| error.code());
         live.hand_out(step.answers, error);
         if error.is_some() {
@@ -349,41 +297,6 @@ impl GroupCoordinator {
             self.sooner.notify_one();
         }
         error.map_or(Ok(live.end), Err)
-    }
-
-    fn append(
-        &self,
-        slot: &Slot,
-        live: &mut Live,
-        records: Vec<GroupRecord>,
-        now: Now,
-    ) -> Result<(), CoordinatorLogError> {
-        self.append_batches(slot, live, None, encode(records, now.wall))
-    }
-
-    /// Appends batches and replays their records, of a transaction of `producer` or of none.
-    fn append_batches(
-        &self,
-        slot: &Slot,
-        live: &mut Live,
-        producer: Option<ProducerId>,
-        batches: Result<Vec<Encoded>, RecordError>,
-    ) -> Result<(), CoordinatorLogError> {
-        let batches = batches.map_err(|error| {
-            error!(%error, "could not encode a group's records");
-            CoordinatorLogError::TooLarge
-        })?;
-        for (batch, records) in batches {
-            let count = records.len() as i64;
-            let appended = self.log.append(slot.partition, batch);
-            let end = appended.inspect_err(|error| debug!(%error, "could not append to the group log"))?;
-            let first = Offset(end.0 - count);
-            for (i, record) in records.into_iter().enumerate() {
-                live.shard.replay(first + i as i64, producer, record);
-            }
-            live.end = end;
-        }
-        Ok(())
     }
 
     /// Hands a request that may be parked to its shard and waits for its answer.
@@ -401,11 +314,11 @@ impl GroupCoordinator {
             let now = self.now();
             let step = act(&mut live.shard, ticket, now);
             // An error is in the answers too.
-            let _ = self.finish(slot, &mut live, group_id, step, now);
+            let _ = self.finish(slot, &mut live, group_id, step, None, now);
         }
         // The sender is dropped unused only by shutting down.
         let settled = receiver.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
-        self.await_durable(slot, settled.end).await?;
+        slot.log.await_durable(settled.end).await?;
         Ok(settled.answer)
     }
 
@@ -420,27 +333,39 @@ impl GroupCoordinator {
             let mut live = slot.enter()?;
             let now = self.now();
             let (answer, step) = act(&mut live.shard, now);
-            (answer, self.finish(slot, &mut live, group_id, step, now)?)
+            (answer, self.finish(slot, &mut live, group_id, step, None, now)?)
         };
-        self.await_durable(slot, end).await?;
+        slot.log.await_durable(end).await?;
         Ok(answer)
-    }
-
-    async fn await_durable(&self, slot: &Slot, end: Offset) -> Result<(), ErrorCode> {
-        if end.0 <= slot.durable.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.log.durable(slot.partition, end).await.map_err(|error| {
-            // The log itself has said so, once, as an error.
-            debug!(%error, "could not sync the group log");
-            error.code()
-        })?;
-        slot.durable.fetch_max(end.0, Ordering::AcqRel);
-        Ok(())
     }
 }
 
 impl Live {
+    /// Appends records and replays them.
+    fn append(
+        &mut self,
+        log: &LogPartition,
+        records: Vec<GroupRecord>,
+        producer: Option<(ProducerId, ProducerEpoch)>,
+        now: Now,
+    ) -> Result<(), CoordinatorLogError> {
+        let batches = encode(records, producer, now.wall).map_err(|error| {
+            error!(%error, "could not encode a group's records");
+            CoordinatorLogError::TooLarge
+        })?;
+        for (batch, records) in batches {
+            let count = records.len() as i64;
+            let end =
+                log.append(batch).inspect_err(|error| debug!(%error, "could not append to the group log"))?;
+            let first = Offset(end.0 - count);
+            for (i, record) in records.into_iter().enumerate() {
+                self.shard.replay(first + i as i64, producer.map(|(id, _)| id), record);
+            }
+            self.end = end;
+        }
+        Ok(())
+    }
+
     /// Hands answers to those who wait; all of them failed if `error` says so.
     fn hand_out(&mut self, answers: Vec<(Ticket, Answer)>, error: Option<ErrorCode>) {
         for (ticket, answer) in answers {
@@ -531,17 +456,13 @@ impl GroupCoordinator {
         producer: (ProducerId, ProducerEpoch),
     ) -> CommitResponse {
         let slot = self.slot(&request.group_id);
-        let mut live = match slot.enter() {
-            Ok(live) => live,
-            Err(error) => return request.refused(error),
-        };
-        let now = self.now();
-        let (response, step) = live.shard.commit(request, now);
-        let batches = encode_in_transaction(producer, step.records, now.wall);
-        match self.append_batches(slot, &mut live, Some(producer.0), batches) {
-            Ok(()) => response,
-            Err(error) => request.refused(error.code()),
-        }
+        let committed = slot.enter().and_then(|mut live| {
+            let now = self.now();
+            let (response, step) = live.shard.commit(request, now);
+            self.finish(slot, &mut live, &request.group_id, step, Some(producer), now)?;
+            Ok(response)
+        });
+        committed.unwrap_or_else(|error| request.refused(error))
     }
 
     /// A transaction's marker in a partition of this coordinator's topic: its offsets count, or never did.
@@ -559,7 +480,7 @@ impl GroupCoordinator {
         let Some(slot) = slot else { return Ok(()) };
         let entered = slot.enter();
         let mut live = entered.map_err(|error| CoordinatorLogError::Unavailable(error.name().to_owned()))?;
-        live.end = self.log.append(partition, marker)?;
+        live.end = slot.log.append(marker)?;
         live.shard.replay_end_transaction(producer, outcome == Outcome::Commit);
         Ok(())
     }
@@ -605,315 +526,5 @@ impl GroupCoordinator {
     }
 }
 
-/// Java's `String.hashCode`, by which Kafka spreads groups over partitions.
-pub(super) fn java_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
-}
-
 #[cfg(test)]
-mod tests {
-    use protocol::types::Epoch;
-    use tokio::sync::watch;
-
-    use super::*;
-    use crate::coordinator::group::harness::FixedTopics;
-    use crate::coordinator::group::requests::{CommitPartition, CommitTopic, JoinProtocol, LeavingMember};
-
-    /// A log in memory whose disk is as slow, full or broken as a test wants.
-    struct Memory {
-        batches: Mutex<Vec<(PartitionIndex, Offset, Vec<u8>)>>,
-        full: Mutex<bool>,
-        /// Everything below is durable; `None` once a sync has failed.
-        synced: watch::Sender<Option<Offset>>,
-    }
-
-    const INSTANT: Option<Offset> = Some(Offset(i64::MAX));
-
-    impl Memory {
-        fn new(synced: Option<Offset>) -> Arc<Self> {
-            let (synced, _) = watch::channel(synced);
-            Arc::new(Self { batches: Mutex::default(), full: Mutex::new(false), synced })
-        }
-
-        fn end(&self, partition: PartitionIndex) -> Offset {
-            let batches = self.batches.lock();
-            batches
-                .iter()
-                .filter(|(at, ..)| *at == partition)
-                .map(|(_, end, _)| *end)
-                .max()
-                .unwrap_or(Offset(0))
-        }
-    }
-
-    impl CoordinatorLog for Memory {
-        fn append(&self, partition: PartitionIndex, batch: Bytes) -> Result<Offset, CoordinatorLogError> {
-            if *self.full.lock() {
-                return Err(CoordinatorLogError::Unavailable("full".to_owned()));
-            }
-            let mut bytes = batch.to_vec();
-            let base = self.end(partition);
-            protocol::records::batch::set_base_offset(&mut bytes, base);
-            let (whole, rest) = Batch::parse(&bytes).unwrap();
-            whole.validate().unwrap();
-            whole.verify_crc().unwrap();
-            assert!(rest.is_empty());
-            let end = whole.next_offset();
-            self.batches.lock().push((partition, end, bytes));
-            Ok(end)
-        }
-
-        fn durable(&self, _: PartitionIndex, end: Offset) -> BoxFuture<'_, Result<(), CoordinatorLogError>> {
-            let mut synced = self.synced.subscribe();
-            Box::pin(async move {
-                let reached =
-                    synced.wait_for(|synced| synced.is_none_or(|synced| end <= synced)).await.unwrap();
-                match *reached {
-                    Some(_) => Ok(()),
-                    None => Err(CoordinatorLogError::Unavailable("broken".to_owned())),
-                }
-            })
-        }
-
-        fn read_all(
-            &self,
-            partition: PartitionIndex,
-            visit: &mut dyn FnMut(Batch<'_>),
-        ) -> Result<Offset, CoordinatorLogError> {
-            for (at, _, bytes) in &*self.batches.lock() {
-                if *at == partition {
-                    visit(Batch::parse(bytes).unwrap().0);
-                }
-            }
-            Ok(self.end(partition))
-        }
-    }
-
-    fn unread(log: &Arc<Memory>) -> Arc<GroupCoordinator> {
-        unread_with(log, 3)
-    }
-
-    fn unread_with(log: &Arc<Memory>, partitions: i32) -> Arc<GroupCoordinator> {
-        let ids = AtomicU64::new(0);
-        let env = CoordinatorEnv {
-            wall_clock: Box::new(|| TimestampMs(1_000)),
-            random: Box::new(move || ids.fetch_add(1, Ordering::Relaxed).into()),
-            topics: Arc::new(FixedTopics::default()),
-        };
-        let log: Arc<dyn CoordinatorLog> = Arc::<Memory>::clone(log);
-        GroupCoordinator::new(GroupConfig::default(), partitions, log, env)
-    }
-
-    fn open(log: &Arc<Memory>) -> Arc<GroupCoordinator> {
-        let groups = unread(log);
-        groups.load().unwrap();
-        let timers = Arc::clone(&groups);
-        tokio::spawn(async move { timers.run_timers(std::future::pending()).await });
-        groups
-    }
-
-    fn join(member_id: &str) -> JoinRequest {
-        JoinRequest {
-            api_version: 3,
-            group_id: "g".to_owned(),
-            member_id: member_id.to_owned(),
-            client_id: "c".to_owned(),
-            session_timeout_ms: 10_000,
-            rebalance_timeout_ms: 60_000,
-            protocol_type: "consumer".to_owned(),
-            protocols: vec![JoinProtocol { name: "range".to_owned(), metadata: Bytes::new() }],
-            ..JoinRequest::default()
-        }
-    }
-
-    fn sync(member_id: &str, generation: i32, assignments: &[(&str, &'static str)]) -> SyncRequest {
-        let share =
-            |&(id, share): &(&str, &'static str)| (id.to_owned(), Bytes::from_static(share.as_bytes()));
-        SyncRequest {
-            group_id: "g".to_owned(),
-            generation,
-            member_id: member_id.to_owned(),
-            assignments: assignments.iter().map(share).collect(),
-            ..SyncRequest::default()
-        }
-    }
-
-    fn heartbeat(member_id: &str, generation: i32) -> HeartbeatRequest {
-        let (group_id, member_id) = ("g".to_owned(), member_id.to_owned());
-        HeartbeatRequest { group_id, generation, member_id, group_instance_id: None }
-    }
-
-    fn commit(offset: i64) -> CommitRequest {
-        let partition = CommitPartition {
-            partition: PartitionIndex(0),
-            offset: Offset(offset),
-            leader_epoch: Epoch::NONE,
-            metadata: None,
-            committed_at: None,
-        };
-        let topics = vec![CommitTopic { topic: "t".to_owned(), partitions: vec![partition] }];
-        CommitRequest { group_id: "g".to_owned(), topics, ..CommitRequest::default() }
-    }
-
-    fn committed(response: &CommitResponse) -> ErrorCode {
-        response.topics[0].partitions[0].1
-    }
-
-    async fn fetch(groups: &GroupCoordinator) -> (ErrorCode, Option<Offset>) {
-        let request = FetchOffsetsRequest { group_id: "g".to_owned(), ..FetchOffsetsRequest::default() };
-        let response = groups.fetch_offsets(request).await;
-        let offset = response.topics.first().map(|topic| topic.partitions[0].offset);
-        (response.error, offset)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_group_of_two_shares_survives_a_restart_and_ends() {
-        let log = Memory::new(INSTANT);
-        let groups = open(&log);
-        let a = groups.join_group(join("")).await.member_id;
-        groups.sync_group(sync(&a, 1, &[(&a, "all")])).await;
-
-        // The second one waits until the first has heard of it.
-        let (b, rejoined) = tokio::join!(groups.join_group(join("")), async {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            assert_eq!(groups.heartbeat(heartbeat(&a, 1)).await, ErrorCode::RebalanceInProgress);
-            groups.join_group(join(&a)).await
-        });
-        assert_eq!((b.generation, rejoined.generation), (2, 2));
-        assert_eq!((b.members.len(), rejoined.members.len()), (0, 2));
-        let b = b.member_id;
-        let (of_b, of_a) = tokio::join!(groups.sync_group(sync(&b, 2, &[])), async {
-            groups.sync_group(sync(&a, 2, &[(&a, "left"), (&b, "right")])).await
-        });
-        assert_eq!((&of_a.assignment[..], &of_b.assignment[..]), (&b"left"[..], &b"right"[..]));
-
-        groups.shut_down();
-        let groups = open(&log);
-        assert_eq!(groups.heartbeat(heartbeat(&b, 2)).await, ErrorCode::None);
-        assert_eq!(groups.sync_group(sync(&b, 2, &[])).await.assignment, "right");
-
-        // Time passes, and both fall silent.
-        tokio::time::sleep(Duration::from_secs(11)).await;
-        assert_eq!(groups.describe("g").members.len(), 0);
-        assert_eq!(groups.delete_group("g").await, ErrorCode::None);
-        assert_eq!(groups.list(&ListRequest::default()), Ok(Vec::new()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_answered_before_it_is_durable() {
-        let log = Memory::new(Some(Offset(0)));
-        let groups = open(&log);
-        let mut committing = Box::pin(groups.commit_offsets(commit(7)));
-        let soon = Duration::from_secs(1);
-        assert!(tokio::time::timeout(soon, &mut committing).await.is_err(), "the disk has not answered");
-        // Neither is what another client would read of it.
-        assert!(tokio::time::timeout(soon, fetch(&groups)).await.is_err());
-        log.synced.send_replace(Some(Offset(1)));
-        assert_eq!(committed(&committing.await), ErrorCode::None);
-        assert_eq!(fetch(&groups).await, (ErrorCode::None, Some(Offset(7))));
-
-        // The leader's share is in a record that is not durable yet.
-        let a = groups.join_group(join("")).await.member_id;
-        let mut syncing = Box::pin(groups.sync_group(sync(&a, 1, &[(&a, "all")])));
-        assert!(tokio::time::timeout(soon, &mut syncing).await.is_err());
-        log.synced.send_replace(Some(Offset(2)));
-        assert_eq!(syncing.await.assignment, "all");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_broken_disk_is_told_to_everyone_who_depends_on_it() {
-        let log = Memory::new(Some(Offset(0)));
-        let groups = open(&log);
-        let (answer, ()) = tokio::join!(groups.commit_offsets(commit(7)), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            log.synced.send_replace(None);
-        });
-        assert_eq!(committed(&answer), ErrorCode::CoordinatorNotAvailable);
-        assert_eq!(fetch(&groups).await.0, ErrorCode::CoordinatorNotAvailable);
-        *log.full.lock() = true;
-        assert_eq!(committed(&groups.commit_offsets(commit(8)).await), ErrorCode::CoordinatorNotAvailable);
-        *log.full.lock() = false;
-        log.synced.send_replace(INSTANT);
-        // What was refused because it could not be appended is nowhere.
-        assert_eq!(fetch(&groups).await, (ErrorCode::None, Some(Offset(7))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn unread_groups_are_loading_and_stopped_ones_gone() {
-        let log = Memory::new(INSTANT);
-        let groups = unread(&log);
-        let loading = ErrorCode::CoordinatorLoadInProgress;
-        assert_eq!(groups.join_group(join("")).await.error, loading);
-        assert_eq!(groups.sync_group(sync("m", 1, &[])).await.error, loading);
-        assert_eq!(groups.heartbeat(heartbeat("m", 1)).await, ErrorCode::None);
-        assert_eq!(committed(&groups.commit_offsets(commit(1)).await), loading);
-        assert_eq!(fetch(&groups).await.0, loading);
-        assert_eq!(groups.describe("g").error, loading);
-        assert_eq!(groups.list(&ListRequest::default()), Err(loading));
-        let leaving = LeaveRequest { group_id: "g".to_owned(), members: vec![LeavingMember::default()] };
-        assert_eq!(groups.leave_group(leaving.clone()).await.error, loading);
-
-        groups.load().unwrap();
-        let a = groups.join_group(join("")).await.member_id;
-        groups.sync_group(sync(&a, 1, &[(&a, "all")])).await;
-        let (parked, ()) = tokio::join!(groups.join_group(join("")), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            groups.shut_down();
-        });
-        let gone = ErrorCode::CoordinatorNotAvailable;
-        assert_eq!(parked.error, gone);
-        assert_eq!(groups.join_group(join("")).await.error, gone);
-        assert_eq!(groups.heartbeat(heartbeat(&a, 1)).await, gone);
-        assert_eq!(groups.leave_group(leaving).await.error, gone);
-        assert_eq!(groups.delete_group("g").await, gone);
-        // A load that comes late changes nothing.
-        groups.load().unwrap();
-        assert_eq!(groups.describe("g").error, gone);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_goes_away_leaves_nothing_parked() {
-        let log = Memory::new(INSTANT);
-        let groups = open(&log);
-        let a = groups.join_group(join("")).await.member_id;
-        groups.sync_group(sync(&a, 1, &[(&a, "all")])).await;
-        let gone = tokio::time::timeout(Duration::from_secs(1), groups.join_group(join(""))).await;
-        assert!(gone.is_err());
-        groups.join_group(join(&a)).await;
-        let slot = groups.slot("g");
-        assert!(slot.enter().unwrap().parked.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_large_group_is_forgotten_in_several_batches() {
-        let log = Memory::new(INSTANT);
-        let groups = open(&log);
-        let mut request = commit(1);
-        let one = request.topics[0].partitions[0].clone();
-        let all = (0..5_000).map(|index| CommitPartition { partition: PartitionIndex(index), ..one.clone() });
-        request.topics[0].partitions = all.collect();
-        request.topics[0].topic = "t".repeat(200);
-        assert_eq!(committed(&groups.commit_offsets(request).await), ErrorCode::None);
-        assert!(log.batches.lock().len() > 1);
-        groups.topic_deleted(&"t".repeat(200));
-        assert_eq!(fetch(&groups).await, (ErrorCode::None, None));
-        assert_eq!(open(&log).list(&ListRequest::default()), Ok(Vec::new()));
-    }
-
-    #[tokio::test]
-    async fn groups_are_spread_as_in_kafka() {
-        // String.hashCode() of Java; the least integer has no absolute value, and Kafka takes 0 for it.
-        let cases = [
-            ("", 0, 0),
-            ("group", 98_629_247, 98_629_247 % 7),
-            ("Hello World", -862_545_276, 862_545_276 % 7),
-            ("polygenelubricants", i32::MIN, 0),
-            ("é€𝄞", 16_751_501, 16_751_501 % 7),
-        ];
-        let groups = unread_with(&Memory::new(INSTANT), 7);
-        for (text, hash, partition) in cases {
-            assert_eq!(java_hash(text), hash, "{text}");
-            assert_eq!(groups.partition_for(text), PartitionIndex(partition), "{text}");
-        }
-    }
-}
+mod tests;

@@ -20,7 +20,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use protocol::ErrorCode;
@@ -32,7 +31,7 @@ use tracing::{debug, error, info, warn};
 use super::producer_ids::ProducerIds;
 use super::records::{decode_key, decode_value, encode_key, encode_value};
 use super::state::{EndStep, Init, InitStep, Partitions, Producer, State, Transaction};
-use crate::coordinator::runtime::java_hash;
+use crate::coordinator::log::{LogPartition, partition_of};
 use crate::coordinator::{BoxFuture, CoordinatorLog, CoordinatorLogError};
 
 /// What a compressed batch may grow to when it is read; ours are not compressed, Apache Kafka's may be.
@@ -154,7 +153,6 @@ pub struct Described {
 
 /// The transaction coordinator. Shared by all handlers.
 pub struct TransactionCoordinator {
-    log: Arc<dyn CoordinatorLog>,
     partitions: Arc<dyn TransactionPartitions>,
     ids: Arc<ProducerIds>,
     clock: Box<dyn Fn() -> TimestampMs + Send + Sync>,
@@ -164,10 +162,8 @@ pub struct TransactionCoordinator {
 
 /// One partition of `__transaction_state`.
 struct Slot {
-    partition: PartitionIndex,
+    log: LogPartition,
     state: Mutex<Option<Live>>,
-    /// Everything below is known to be durable.
-    durable: AtomicI64,
 }
 
 #[derive(Default)]
@@ -192,12 +188,9 @@ impl TransactionCoordinator {
         ids: Arc<ProducerIds>,
         clock: Box<dyn Fn() -> TimestampMs + Send + Sync>,
     ) -> Self {
-        let slot = |partition| Slot {
-            partition: PartitionIndex(partition),
-            state: Mutex::new(None),
-            durable: AtomicI64::new(0),
-        };
-        Self { log, partitions, ids, clock, config, slots: (0..slots.max(1)).map(slot).collect() }
+        let slot = |log| Slot { log, state: Mutex::new(None) };
+        let slots = LogPartition::all(&log, slots).map(slot).collect();
+        Self { partitions, ids, clock, config, slots }
     }
 
     /// Reads every partition of the log, then ends what only partitions know of. Blocks on the disk; no producer may
@@ -209,10 +202,8 @@ impl TransactionCoordinator {
         let mut ids = 0;
         for slot in &self.slots {
             let mut live = Live::default();
-            live.end =
-                self.log.read_all(slot.partition, &mut |batch| replay(&mut live.transactions, batch))?;
+            live.end = slot.log.read_all(&mut |batch| replay(&mut live.transactions, batch))?;
             ids += live.transactions.len();
-            slot.durable.store(live.end.0, Ordering::Release);
             *slot.state.lock() = Some(live);
         }
         if ids > 0 {
@@ -346,8 +337,7 @@ impl Slot {
 
 impl TransactionCoordinator {
     fn slot(&self, transactional_id: &str) -> &Slot {
-        let count = self.slots.len() as i32;
-        &self.slots[(java_hash(transactional_id).checked_abs().unwrap_or(0) % count) as usize]
+        &self.slots[partition_of(transactional_id, self.slots.len()).0 as usize]
     }
 
     /// Appends the next state of a transactional id and puts it in place; `None` forgets it.
@@ -366,7 +356,7 @@ impl TransactionCoordinator {
         })?;
         let mut batch = BatchBuilder::new();
         batch.append((self.clock)(), Some(&key), value.as_deref(), &[]);
-        live.end = self.log.append(slot.partition, batch.build().into()).map_err(|error| {
+        live.end = slot.log.append(batch.build().into()).map_err(|error| {
             error!(transactional_id, %error, "could not append to the transaction log");
             error.code()
         })?;
@@ -375,18 +365,6 @@ impl TransactionCoordinator {
             None => _ = live.transactions.remove(transactional_id),
         }
         Ok(live.end)
-    }
-
-    async fn await_durable(&self, slot: &Slot, end: Offset) -> Result<(), ErrorCode> {
-        if end.0 <= slot.durable.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.log.durable(slot.partition, end).await.map_err(|error| {
-            error!(%error, "could not sync the transaction log");
-            error.code()
-        })?;
-        slot.durable.fetch_max(end.0, Ordering::AcqRel);
-        Ok(())
     }
 
     /// Puts what `change` makes of a transaction in place, waits for the disk, and tells its partitions.
@@ -405,7 +383,7 @@ impl TransactionCoordinator {
             };
             self.append(slot, &mut live, transactional_id, Some(next))?
         };
-        self.await_durable(slot, end).await?;
+        slot.log.await_durable(end).await?;
         self.complete(transactional_id).await
     }
 
@@ -429,14 +407,14 @@ impl TransactionCoordinator {
 
     async fn tell_partitions(&self, slot: &Slot, decided: &Transaction) -> Result<(), ErrorCode> {
         let Some(outcome) = decided.state.decided() else { return Ok(()) };
-        // A start-up after a crash may find a decision that is in the log but not yet durable.
+        // Whoever decided may have given up waiting for the disk.
         let end = slot.enter()?.end;
-        self.await_durable(slot, end).await?;
+        slot.log.await_durable(end).await?;
         let end = TransactionEnd {
             producer_id: decided.producer_id,
             epoch: decided.epoch,
             outcome,
-            decided_by: Decider::Coordinator(slot.partition),
+            decided_by: Decider::Coordinator(slot.log.index),
             version: decided.client_version,
         };
         let all = decided.partitions.iter();
@@ -492,12 +470,12 @@ impl TransactionCoordinator {
             let (step, end) = self.init_step(slot, transactional_id, &init, fresh)?;
             match step {
                 InitStep::Ready(_) | InitStep::Again => {
-                    self.await_durable(slot, end).await?;
+                    slot.log.await_durable(end).await?;
                     return self.identity(transactional_id);
                 }
                 InitStep::NeedsId => fresh = Some(self.new_producer_id().await?),
                 InitStep::AbortFirst(_) => {
-                    self.await_durable(slot, end).await?;
+                    slot.log.await_durable(end).await?;
                     self.complete(transactional_id).await?;
                 }
             }
@@ -586,7 +564,7 @@ impl TransactionCoordinator {
                 (EndStep::NeedsId, _) => fresh = Some(self.new_producer_id().await?),
             }
         };
-        self.await_durable(slot, end).await?;
+        slot.log.await_durable(end).await?;
         if let Err(error) = self.complete(&producer.transactional_id).await {
             warn!(
                 transactional_id = producer.transactional_id,
