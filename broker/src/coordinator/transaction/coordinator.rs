@@ -216,17 +216,22 @@ impl TransactionCoordinator {
     /// Ends transactions that partitions have open and the log knows nothing of: power was lost before the record that
     /// added the partition was on disk, so nobody was ever told that they were committed.
     fn abort_orphans(&self) {
-        let mut known: HashMap<ProducerId, Vec<Transaction>> = HashMap::new();
+        let mut orphans = self.partitions.open_transactions();
         for slot in &self.slots {
-            for transaction in slot.enter().iter().flat_map(|live| live.transactions.values()) {
-                known.entry(transaction.producer_id).or_default().push(transaction.clone());
+            if orphans.is_empty() {
+                return;
             }
+            let Ok(live) = slot.enter() else { continue };
+            let mut known: HashMap<ProducerId, Vec<&Transaction>> = HashMap::new();
+            for transaction in live.transactions.values() {
+                known.entry(transaction.producer_id).or_default().push(transaction);
+            }
+            orphans.retain(|open| {
+                let mut owners = known.get(&open.producer_id).into_iter().flatten();
+                !owners.any(|owner| owner.contains(&open.topic, open.partition))
+            });
         }
-        for open in self.partitions.open_transactions() {
-            let mut owners = known.get(&open.producer_id).into_iter().flatten();
-            if owners.any(|owner| owner.contains(&open.topic, open.partition)) {
-                continue;
-            }
+        for open in orphans {
             warn!(
                 topic = open.topic,
                 partition = open.partition.0,
