@@ -63,11 +63,11 @@ impl Handler for AddPartitionsToTxn {
         request: AddPartitionsToTxnRequest<'a>,
     ) -> Reply<AddPartitionsToTxnResponse<'a>> {
         if call.version < SEVERAL_SINCE {
-            let producer = Producer {
-                transactional_id: request.v3_and_below_transactional_id.into_owned(),
-                id: ProducerId(request.v3_and_below_producer_id),
-                epoch: ProducerEpoch(request.v3_and_below_producer_epoch),
-            };
+            let producer = Producer::new(
+                request.v3_and_below_transactional_id,
+                request.v3_and_below_producer_id,
+                request.v3_and_below_producer_epoch,
+            );
             let topics = request.v3_and_below_topics;
             return Reply::Answer(AddPartitionsToTxnResponse {
                 results_by_topic_v3_and_below: add(cx, call.version, &producer, Enlist::Add, topics),
@@ -75,11 +75,11 @@ impl Handler for AddPartitionsToTxn {
             });
         }
         let results = request.transactions.into_iter().map(|transaction| {
-            let producer = Producer {
-                transactional_id: transaction.transactional_id.to_string(),
-                id: ProducerId(transaction.producer_id),
-                epoch: ProducerEpoch(transaction.producer_epoch),
-            };
+            let producer = Producer::new(
+                &*transaction.transactional_id,
+                transaction.producer_id,
+                transaction.producer_epoch,
+            );
             let how = if transaction.verify_only { Enlist::Verify } else { Enlist::Add };
             AddPartitionsToTxnResult {
                 transactional_id: transaction.transactional_id,
@@ -142,11 +142,7 @@ impl Handler for AddOffsetsToTxn {
         call: &'a Call,
         request: AddOffsetsToTxnRequest<'a>,
     ) -> Reply<AddOffsetsToTxnResponse> {
-        let producer = Producer {
-            transactional_id: request.transactional_id.into_owned(),
-            id: ProducerId(request.producer_id),
-            epoch: ProducerEpoch(request.producer_epoch),
-        };
+        let producer = Producer::new(request.transactional_id, request.producer_id, request.producer_epoch);
         let code = if producer.transactional_id.is_empty() {
             ErrorCode::InvalidRequest
         } else {
@@ -177,11 +173,7 @@ impl Handler for EndTxn {
         call: &'a Call,
         request: EndTxnRequest<'a>,
     ) -> Reply<EndTxnResponse> {
-        let producer = Producer {
-            transactional_id: request.transactional_id.into_owned(),
-            id: ProducerId(request.producer_id),
-            epoch: ProducerEpoch(request.producer_epoch),
-        };
+        let producer = Producer::new(request.transactional_id, request.producer_id, request.producer_epoch);
         let version = if call.version >= EPOCH_SINCE { EPOCH_BUMPS_SINCE } else { FIRST_VERSION };
         let ended = if producer.transactional_id.is_empty() {
             Err(ErrorCode::InvalidRequest)

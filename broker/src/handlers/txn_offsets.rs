@@ -10,7 +10,7 @@ use protocol::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
-use protocol::types::{ProducerEpoch, ProducerId, TopicId};
+use protocol::types::TopicId;
 
 use super::Cx;
 use super::handler::{Call, Handler, Reply};
@@ -42,11 +42,7 @@ impl Handler for TxnOffsetCommit {
         call: &'a Call,
         request: TxnOffsetCommitRequest<'a>,
     ) -> Reply<TxnOffsetCommitResponse<'a>> {
-        let producer = Producer {
-            transactional_id: request.transactional_id.into_owned(),
-            id: ProducerId(request.producer_id),
-            epoch: ProducerEpoch(request.producer_epoch),
-        };
+        let producer = Producer::new(request.transactional_id, request.producer_id, request.producer_epoch);
         let by = if call.version >= IDS_SINCE { TOPIC_IDS_SINCE } else { NAMES_VERSION };
         let looked: Vec<_> = request.topics.into_iter().map(|topic| look_up(cx, by, plain(topic))).collect();
         let wanted = looked.iter().filter_map(|topic| match topic {

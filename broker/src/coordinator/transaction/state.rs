@@ -135,6 +135,13 @@ pub struct Producer {
     pub epoch: ProducerEpoch,
 }
 
+impl Producer {
+    /// A producer as a request names it.
+    pub fn new(transactional_id: impl Into<String>, id: i64, epoch: i16) -> Self {
+        Self { transactional_id: transactional_id.into(), id: ProducerId(id), epoch: ProducerEpoch(epoch) }
+    }
+}
+
 /// What InitProducerId asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Init {
@@ -490,7 +497,7 @@ mod tests {
     }
 
     fn producer(id: i64, epoch: i16) -> Producer {
-        Producer { transactional_id: "id".to_owned(), id: ProducerId(id), epoch: ProducerEpoch(epoch) }
+        Producer::new("id", id, epoch)
     }
 
     fn ongoing(known: &Transaction, version: i16) -> Transaction {
