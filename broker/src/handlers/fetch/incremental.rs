@@ -78,31 +78,34 @@ fn refused(code: ErrorCode) -> FetchResponse<'static> {
     FetchResponse { error_code: code.code(), ..FetchResponse::default() }
 }
 
-/// What one look at the partitions with possible news found, parallel to `ids`.
+/// What one look at the partitions with possible news found.
 struct Looked {
-    ids: Vec<u64>,
     round: Round,
+    /// Which partition, and what the session remembers of it; parallel to what was found.
+    seen: Vec<(u64, Seen)>,
 }
 
 /// Looks at what may have changed since the client was last told, in the session's order.
 fn look(session: &mut Session, catalog: &Catalog, fetch: &ParsedFetch) -> Looked {
     let ids = session.ready_ids();
     let mut round = Round { found: Vec::with_capacity(ids.len()), bytes: 0, failed: false };
+    let mut all_seen = Vec::with_capacity(ids.len());
     let mut last = None;
-    for id in &ids {
-        let partition = session.entry(*id).resolve(catalog, &mut last);
+    for id in ids {
+        let partition = session.entry(id).resolve(catalog, &mut last);
         // Registered before it is read: what is appended in between is seen now, and again later.
         if let Ok(partition) = &partition {
-            session.watch(*id, partition);
+            session.watch(id, partition);
         }
-        let wanted = Wanted::of(partition, &session.entry(*id).asked);
+        let wanted = Wanted::of(partition, &session.entry(id).asked);
         let room = fetch.bytes_max.saturating_sub(round.bytes);
         let found = wanted.read(fetch, room, round.bytes == 0);
-        let seen = found.seen(session.entry(*id).asked.fetch_offset, fetch.isolation);
-        session.note(*id, &seen);
+        let seen = found.seen(session.entry(id).asked.fetch_offset, fetch.isolation);
+        session.note(id, &seen);
         round.add(found);
+        all_seen.push((id, seen));
     }
-    Looked { ids, round }
+    Looked { round, seen: all_seen }
 }
 
 impl Looked {
@@ -114,8 +117,7 @@ impl Looked {
     fn tell<'a>(self, session: &mut Session, isolation: Isolation) -> FetchResponse<'a> {
         let mut responses: Vec<FetchableTopicResponse<'a>> = Vec::new();
         let mut topic: Option<TopicKey> = None;
-        for (id, found) in self.ids.into_iter().zip(self.round.found) {
-            let seen = found.seen(session.entry(id).asked.fetch_offset, isolation);
+        for ((id, seen), found) in self.seen.into_iter().zip(self.round.found) {
             if !session.tell(id, &seen) {
                 continue;
             }

@@ -341,7 +341,7 @@ fn a_request_costs_what_changed() {
         let mut session = continued.session.lock();
         let fetch = ParsedFetch::of_nothing(usize::MAX, world.version, &request);
         let looked = look(&mut session, &world.catalog, &fetch);
-        looked_at.push((looked.ids.len(), looked.round.bytes > 0));
+        looked_at.push((looked.seen.len(), looked.round.bytes > 0));
         looked.tell(&mut session, Isolation::ReadUncommitted);
         if epoch == 2 {
             let partition = wide.partition(PartitionIndex(4_321)).expect("there are as many");
