@@ -13,7 +13,7 @@
 //! # Source
 //! Sarwar, Karypis, Konstan, Riedl: Item-Based Collaborative Filtering, WWW 2001, sections 3.1.1, 3.1.3 and 3.2.1.
 
-use super::ratings::Ratings;
+use super::ratings::{Ratings, norm};
 use super::{Lesson, Model, Question, Scored};
 use crate::config::Config;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
@@ -66,11 +66,6 @@ impl ItemRatings {
         }
     }
 
-    fn norm(&self, item: ItemIdx) -> f64 {
-        let given = self.ratings.of_item(item);
-        given.iter().map(|&(_, value)| f64::from(value).powi(2)).sum::<f64>().sqrt()
-    }
-
     /// s(i, j) of what they share, or 0.
     fn similarity(&self, sums: Shared, norms: impl FnOnce() -> f64) -> f64 {
         // What rounding leaves of deviations that cancel out is nothing.
@@ -83,7 +78,8 @@ impl ItemRatings {
     /// Predictions for every item that is similar to one `given`, by item; `None` where there is nothing to go by.
     fn predictions(&self, given: &[(ItemIdx, f32)], only: Option<ItemIdx>) -> Vec<Option<f64>> {
         let count = self.ratings.items();
-        let norms: Vec<f64> = (0..count as u32).map(|item| self.norm(ItemIdx(item))).collect();
+        let norms: Vec<f64> =
+            (0..count as u32).map(|item| norm(self.ratings.of_item(ItemIdx(item)))).collect();
         let mut sums = vec![(0.0, 0.0); count];
         let mut shared = vec![Shared::default(); count];
         for &(own, value) in given {

@@ -18,6 +18,11 @@ pub(super) struct Ratings {
     items: Vec<Vec<(UserIdx, f32)>>,
 }
 
+/// √Σ r² of what a user gave, or an item was given.
+pub(super) fn norm<Other>(given: &[(Other, f32)]) -> f64 {
+    given.iter().map(|&(_, value)| f64::from(value).powi(2)).sum::<f64>().sqrt()
+}
+
 impl Ratings {
     /// What a user gave, oldest first.
     pub(super) fn of_user(&self, user: UserIdx) -> &[(ItemIdx, f32)] {

@@ -15,7 +15,7 @@
 //! Herlocker, Konstan, Borchers, Riedl: An Algorithmic Framework for Performing Collaborative Filtering, SIGIR 1999.
 //! Papagelis et al., Incremental Collaborative Filtering for Highly-Scalable Recommendation Algorithms, ISMIS 2005.
 
-use super::ratings::Ratings;
+use super::ratings::{Ratings, norm};
 use super::{Lesson, Model, Question, Scored};
 use crate::config::Config;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
@@ -64,11 +64,6 @@ impl UserUser {
         nearest.truncate(self.neighbours);
         nearest
     }
-}
-
-/// √Σ r².
-fn norm(given: &[(ItemIdx, f32)]) -> f64 {
-    given.iter().map(|&(_, value)| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
 impl Model for UserUser {
