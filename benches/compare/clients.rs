@@ -1,25 +1,24 @@
 //! The same brokers under clients that people use: librdkafka, and Apache Kafka's own performance tools.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::contenders::{Contender, java};
 use crate::report::Report;
 use crate::throughput::timed;
 
 const VALUE_BYTES: usize = 1000;
+const MIB: f64 = (1 << 20) as f64;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Produces and consumes through librdkafka with its defaults for throughput (linger 5 ms, 1 MB batches).
 pub(crate) fn librdkafka(contender: &Contender, megabytes: u64, label: &'static str, report: &mut Report) {
-    let topic = format!("rdkafka-{}", std::process::id());
-    contender.connect().create_topic(&topic, 1, &[]);
+    let topic = contender.new_topic("librdkafka", 1, &[]);
     let bootstrap = contender.address().to_string();
     let records = megabytes * 1_000_000 / VALUE_BYTES as u64;
     let bytes = records * VALUE_BYTES as u64;
@@ -61,13 +60,20 @@ fn consume(bootstrap: &str, topic: &str, records: u64) {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", topic)
-        .set("auto.offset.reset", "earliest")
         .create()
         .expect("a valid configuration");
-    consumer.subscribe(&[topic]).expect("a valid topic");
-    for seen in 0..records {
-        let message = consumer.poll(PATIENCE).unwrap_or_else(|| panic!("{seen} of {records} in time"));
-        message.expect("no errors");
+    let mut start = TopicPartitionList::new();
+    start.add_partition_offset(topic, 0, Offset::Beginning).expect("a valid offset");
+    consumer.assign(&start).expect("a valid topic");
+    let began = Instant::now();
+    let mut seen = 0;
+    while seen < records {
+        // None is no record, which may also be an event: an assignment, say.
+        if let Some(message) = consumer.poll(Duration::from_secs(1)) {
+            message.expect("no errors");
+            seen += 1;
+        }
+        assert!(began.elapsed() < PATIENCE, "{seen} of {records} in time");
     }
 }
 
@@ -79,57 +85,51 @@ pub(crate) fn perf_tools(
     label: &'static str,
     report: &mut Report,
 ) {
-    let topic = format!("perf-{}", std::process::id());
-    contender.connect().create_topic(&topic, 1, &[]);
+    let topic = contender.new_topic("perf", 1, &[]);
     let bootstrap = contender.address().to_string();
     let records = (megabytes * 1_000_000 / VALUE_BYTES as u64).to_string();
     let bytes = megabytes * 1_000_000;
     let size = VALUE_BYTES.to_string();
     let server = format!("bootstrap.servers={bootstrap}");
-    timed(contender, label, "kafka-producer-perf-test 1 KB (start included)", bytes, report, || {
-        tool(
-            jars,
-            &[
-                "ProducerPerformance",
-                "--topic",
-                &topic,
-                "--num-records",
-                &records,
-                "--record-size",
-                &size,
-                "--throughput",
-                "-1",
-                "--producer-props",
-                &server,
-                "acks=1",
-            ],
-        );
-    });
-    timed(contender, label, "kafka-consumer-perf-test 1 KB (start included)", bytes, report, || {
-        tool(
-            jars,
-            &[
-                "ConsumerPerformance",
-                "--bootstrap-server",
-                &bootstrap,
-                "--topic",
-                &topic,
-                "--num-records",
-                &records,
-                "--timeout",
-                "60000",
-            ],
-        );
-    });
+    let produce =
+        ["ProducerPerformance", "--topic", &topic, "--num-records", &records, "--record-size", &size];
+    let produce = [&produce[..], &["--throughput", "-1", "--producer-props", &server, "acks=1"]].concat();
+    let consume = ["ConsumerPerformance", "--bootstrap-server", &bootstrap, "--topic", &topic];
+    let consume = [&consume[..], &["--num-records", &records, "--timeout", "60000"]].concat();
+    for (name, arguments, figure) in [
+        ("kafka-producer-perf-test", produce, producer_figure as fn(&str) -> Option<f64>),
+        ("kafka-consumer-perf-test", consume, consumer_figure),
+    ] {
+        let cpu_before = contender.cpu_time();
+        let output = tool(jars, &arguments);
+        let cpu = (contender.cpu_time() - cpu_before).as_secs_f64();
+        let megabytes = figure(&output).unwrap_or_else(|| panic!("{name} says no figure:\n{output}"));
+        report.add(label, &format!("{name} 1 KB, its own figure"), "MB/s", megabytes * MIB / 1e6);
+        report.add(label, &format!("{name} 1 KB: broker CPU"), "s/GB", cpu / (bytes as f64 / 1e9));
+    }
     contender.connect().delete_topic(&topic);
 }
 
-fn tool(jars: &Path, arguments: &[&str]) {
-    let status = java(jars, "512m")
+/// The last line is "N records sent, R records/sec (M MB/sec), …"; its MB are 2^20 bytes.
+fn producer_figure(output: &str) -> Option<f64> {
+    let line = output.lines().rev().find(|line| line.contains(" MB/sec)"))?;
+    line.split_once(" MB/sec)")?.0.rsplit_once('(')?.1.parse().ok()
+}
+
+/// A heading and a line of the same columns; `fetch.MB.sec` leaves out the time to join the group.
+fn consumer_figure(output: &str) -> Option<f64> {
+    let mut lines = output.lines().skip_while(|line| !line.contains("fetch.MB.sec"));
+    let column = lines.next()?.split(", ").position(|name| name == "fetch.MB.sec")?;
+    lines.next()?.split(", ").nth(column)?.parse().ok()
+}
+
+/// Runs one of the tools and gives what it printed.
+fn tool(jars: &Path, arguments: &[&str]) -> String {
+    let output = java(jars, "512m")
         .arg(format!("org.apache.kafka.tools.{}", arguments[0]))
         .args(&arguments[1..])
-        .stdout(Stdio::null())
-        .status()
+        .output()
         .expect("java runs");
-    assert!(status.success(), "{} failed", arguments[0]);
+    assert!(output.status.success(), "{} failed", arguments[0]);
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -100,6 +102,14 @@ impl Contender {
 
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address())
+    }
+
+    /// A new topic with a name that was never used: Kafka takes its time over deleting one.
+    pub(crate) fn new_topic(&self, what: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
+        static TOPICS: AtomicU32 = AtomicU32::new(0);
+        let topic = format!("{what}-{}", TOPICS.fetch_add(1, Relaxed));
+        self.connect().create_topic(&topic, partitions, configs);
+        topic
     }
 
     fn id(&self) -> u32 {

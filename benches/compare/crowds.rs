@@ -1,6 +1,6 @@
 //! Many connections, many partitions: what they cost, and what the others feel of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
@@ -45,12 +45,9 @@ pub(crate) fn partitions(
 ) {
     let before = contender.resident_bytes();
     let began = Instant::now();
-    let topic = format!("wide-{}", std::process::id());
-    contender.connect().create_topic(&topic, options.partitions, &[]);
+    contender.new_topic("wide", options.partitions, &[]);
     let row = |what: &str| format!("{} partitions: {what}", options.partitions);
     report.add(label, &row("to create"), "s", began.elapsed().as_secs_f64());
-    // Kafka answers before its partitions are there.
-    std::thread::sleep(Duration::from_secs(5));
     let grown = contender.resident_bytes().saturating_sub(before);
     report.add(label, &row("memory each"), "KB", grown as f64 / 1e3 / f64::from(options.partitions));
     let histogram = paced(contender, "beside-many", options);
@@ -59,10 +56,10 @@ pub(crate) fn partitions(
     report.add(label, &row("start again"), "s", contender.start().as_secs_f64());
 }
 
-fn paced(contender: &Contender, topic: &str, options: &Options) -> Histogram<u64> {
-    contender.connect().create_topic(topic, 1, &[]);
-    let histogram = end_to_end(contender.address(), topic, 1, RATE, options.seconds);
-    contender.connect().delete_topic(topic);
+fn paced(contender: &Contender, what: &str, options: &Options) -> Histogram<u64> {
+    let topic = contender.new_topic(what, 1, &[]);
+    let histogram = end_to_end(contender.address(), &topic, 1, RATE, options.seconds);
+    contender.connect().delete_topic(&topic);
     histogram
 }
 

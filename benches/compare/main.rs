@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/compare/Cargo.toml
-//!     --only limits,throughput,fan-out,cold,latency,connections,partitions,librdkafka,tools,start
+//!     --only limits,start,throughput,fan-out,librdkafka,tools,cold,latency,learning,growth,connections,partitions
 //!     --rounds 3 --megabytes 512 --seconds 5 --connections 5000 --partitions 10000 --heap 1g --full --out DIRECTORY
 //! ```
 //! Builds kindred, gets Apache Kafka from Maven Central (needs Java 17 and Maven; `kafka-pom.xml` names the release),
@@ -28,6 +28,8 @@ mod clients;
 mod connection;
 mod contenders;
 mod crowds;
+mod growth;
+mod learning;
 mod limits;
 mod options;
 #[path = "../load/pace.rs"]
@@ -87,6 +89,12 @@ fn main() {
     fs::create_dir_all(&options.out).expect("a directory for the results");
     if options.wants("latency") {
         latency(&field, &options, &mut report);
+    }
+    if options.wants("learning") {
+        learning::measure(&field.unsynced, &options, &mut report);
+    }
+    if options.wants("growth") {
+        growth_curves(&field, &options, &mut report);
     }
     for contender in [&field.synced, &field.kafka] {
         report.add(
@@ -221,10 +229,9 @@ fn latency(field: &Field, options: &Options, report: &mut Report) {
         let mut curves = [ours, &field.kafka].map(|one| (one.name, Histogram::new(3).expect("three digits")));
         for _ in 0..options.rounds {
             for (contender, (_, all)) in [ours, &field.kafka].into_iter().zip(&mut curves) {
-                let topic = format!("latency-{rate}-{acks}");
-                let flush: &[_] =
+                let flushed: &[_] =
                     if synced && contender.is_kafka() { &[("flush.messages", "1")] } else { &[] };
-                contender.connect().create_topic(&topic, 1, flush);
+                let topic = contender.new_topic("latency", 1, flushed);
                 let histogram = pace::end_to_end(contender.address(), &topic, acks, rate, options.seconds);
                 for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
                     let row = format!("end to end, {rate} msg/s, {how}: {name}");
@@ -239,4 +246,15 @@ fn latency(field: &Field, options: &Options, report: &mut Report) {
         fs::write(options.out.join(file), plot::percentiles(&title, &curves))
             .expect("the results' directory");
     }
+}
+
+/// What a request costs with more partitions, and with more connections: a plot each.
+fn growth_curves(field: &Field, options: &Options, report: &mut Report) {
+    let both = [&field.unsynced, &field.kafka];
+    let curves = both.map(|one| (one.name, growth::partitions(one, options, one.name, report)));
+    let plot = plot::growth("Broker CPU time of a request of one 1 KB record, by partitions", &curves);
+    fs::write(options.out.join("growth-partitions.svg"), plot).expect("the results' directory");
+    let curves = both.map(|one| (one.name, growth::connections(one, options, one.name, report)));
+    let plot = plot::growth("Broker CPU time of a request of one 1 KB record, by connections", &curves);
+    fs::write(options.out.join("growth-connections.svg"), plot).expect("the results' directory");
 }

@@ -12,7 +12,7 @@ use protocol::types::{ProducerEpoch, ProducerId};
 use crate::contenders::Contender;
 use crate::options::Options;
 use crate::report::Report;
-use crate::traffic::{Load, Shape, consume};
+use crate::traffic::{BATCH_BYTES, Load, Shape, consume};
 
 /// Readers of one topic at once.
 const READERS: usize = 8;
@@ -90,15 +90,11 @@ pub(crate) fn measure(
     label: &'static str,
     report: &mut Report,
 ) {
-    let topic = format!("throughput-{}", std::process::id());
-    let synced = case.synced && contender.is_kafka();
-    contender.connect().create_topic(
-        &topic,
-        case.partitions,
-        if synced { &[("flush.messages", "1")] } else { &[] },
-    );
+    let flushed: &[_] = if case.synced && contender.is_kafka() { &[("flush.messages", "1")] } else { &[] };
+    let topic = contender.new_topic("throughput", case.partitions, flushed);
     let shape = Shape {
         value_bytes: case.value_bytes,
+        batch_bytes: BATCH_BYTES,
         partitions: case.partitions,
         compression: case.compression,
         acks: case.acks,
@@ -124,10 +120,15 @@ pub(crate) fn measure(
 
 /// One producer and eight readers that each read all of it, at once.
 pub(crate) fn fan_out(contender: &Contender, options: &Options, label: &'static str, report: &mut Report) {
-    let topic = format!("fan-out-{}", std::process::id());
-    contender.connect().create_topic(&topic, 1, &[]);
-    let shape =
-        Shape { value_bytes: 1000, partitions: 1, compression: Compression::None, acks: 1, producer: None };
+    let topic = contender.new_topic("fan-out", 1, &[]);
+    let shape = Shape {
+        value_bytes: 1000,
+        batch_bytes: BATCH_BYTES,
+        partitions: 1,
+        compression: Compression::None,
+        acks: 1,
+        producer: None,
+    };
     let mut load = Load::new(&topic, &shape, options.megabytes / 2);
     let (bytes, records) = (load.bytes(), load.records());
     let row = format!("1 producer, {READERS} consumers, 1 KB (bytes out)");
@@ -144,16 +145,22 @@ pub(crate) fn fan_out(contender: &Contender, options: &Options, label: &'static 
 
 /// Consumes what neither the page cache nor the process remembers.
 pub(crate) fn cold(contender: &mut Contender, options: &Options, label: &'static str, report: &mut Report) {
-    let topic = format!("cold-{}", std::process::id());
-    contender.connect().create_topic(&topic, 1, &[]);
-    let shape =
-        Shape { value_bytes: 1000, partitions: 1, compression: Compression::None, acks: 1, producer: None };
+    let topic = contender.new_topic("cold", 1, &[]);
+    let shape = Shape {
+        value_bytes: 1000,
+        batch_bytes: BATCH_BYTES,
+        partitions: 1,
+        compression: Compression::None,
+        acks: 1,
+        producer: None,
+    };
     let mut load = Load::new(&topic, &shape, options.megabytes);
     load.send(contender.address());
     // A page that is mapped cannot be dropped, so the broker ends first.
     contender.stop();
     drop_page_cache(&contender.data().join(format!("{topic}-0")));
     contender.start();
+    contender.connect().await_leader(&topic, 0);
     let records = load.records();
     timed(contender, label, "consume 1 KB, cold", load.bytes(), report, || {
         consume(contender.address(), &topic, 0, records);
@@ -170,8 +177,13 @@ fn drop_page_cache(directory: &std::path::Path) {
 }
 
 fn new_producer(contender: &Contender) -> (ProducerId, ProducerEpoch) {
-    let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+    let request = InitProducerIdRequest {
+        transactional_id: None,
+        transaction_timeout_ms: 60_000,
+        ..Default::default()
+    };
     let frame = encode_request(&request, 1, 1, None).expect("a valid request");
+    let mut error = 0;
     // A new cluster may have to make its first block of ids.
     for _ in 0..50 {
         let answer = contender.connect().ask(&frame);
@@ -179,9 +191,10 @@ fn new_producer(contender: &Contender) -> (ProducerId, ProducerEpoch) {
         if response.error_code == 0 {
             return (ProducerId(response.producer_id), ProducerEpoch(response.producer_epoch));
         }
+        error = response.error_code;
         thread::sleep(std::time::Duration::from_millis(100));
     }
-    panic!("no producer id in five seconds")
+    panic!("no producer id in five seconds: error {error}")
 }
 
 /// Runs `work` and reports what it did a second, and the broker's CPU time for each GB of values.

@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use protocol::frame::{decode_response, encode_request};
@@ -12,6 +12,9 @@ use protocol::messages::create_topics::{
 };
 use protocol::messages::delete_topics::DeleteTopicsRequest;
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use protocol::types::TimestampMs;
 
@@ -51,6 +54,7 @@ impl Connection {
         self.ask(&encode_request(&ApiVersionsRequest::default(), 0, 1, None).expect("an empty request"));
     }
 
+    /// Creates a topic and waits until each of its partitions can be used.
     pub(crate) fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
         let configs = (configs.iter())
             .map(|&(name, value)| CreatableTopicConfig { name: name.into(), value: Some(value.into()) })
@@ -66,6 +70,27 @@ impl Connection {
         let answer = self.ask(&encode_request(&request, 4, 1, None).expect("a valid request"));
         let (_, response) = decode_response::<CreateTopicsResponse<'_>>(&answer, 4).expect("an answer");
         assert_eq!(response.topics[0].error_code, 0, "creating {name}");
+        (0..partitions).for_each(|partition| self.await_leader(name, partition));
+    }
+
+    /// Waits until a partition can be produced to: Apache Kafka answers a creation before its partitions are there.
+    pub(crate) fn await_leader(&mut self, topic: &str, partition: i32) {
+        let partition =
+            ListOffsetsPartition { partition_index: partition, timestamp: -1, ..Default::default() };
+        let topic = ListOffsetsTopic { name: topic.into(), partitions: vec![partition] };
+        let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+        let frame = encode_request(&request, 1, 1, None).expect("a valid request");
+        let began = Instant::now();
+        loop {
+            let answer = self.ask(&frame);
+            let (_, response) = decode_response::<ListOffsetsResponse>(&answer, 1).expect("an answer");
+            let error = response.topics[0].partitions[0].error_code;
+            if error == 0 {
+                return;
+            }
+            assert!(began.elapsed() < ANSWER_TIMEOUT, "the partition has no leader: error {error}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(crate) fn delete_topic(&mut self, name: &str) {

@@ -3,6 +3,8 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,14 @@ use crate::connection::{Connection, fetch_frame, now, produce_error, produce_fra
 pub(crate) const VALUE_BYTES: usize = 100;
 /// Connections warm up, files grow, the allocator settles.
 const WARM_UP: Duration = Duration::from_secs(1);
+
+/// Requests sent before the answer of the first has come; a Java producer's default.
+const IN_FLIGHT: usize = 5;
+/// Records of a request when the sender is behind: 64 KB.
+const BATCH_RECORDS: u64 = 500;
+/// How far behind the broker may be at the end. Records that have not come by then count as come then: the rate was
+/// too high for it, and the figures say so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When each record is due.
 #[derive(Clone)]
@@ -40,6 +50,11 @@ impl Schedule {
         self.began + Duration::from_nanos(self.interval_nanos * record)
     }
 
+    /// When measuring ends, whatever is missing.
+    fn end(&self) -> Instant {
+        self.due(self.records) + PATIENCE
+    }
+
     /// How many records are due by now.
     fn due_by_now(&self) -> u64 {
         let elapsed = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -60,7 +75,7 @@ pub(crate) fn end_to_end(
     let schedule = &Schedule::new(rate, seconds);
     thread::scope(|scope| {
         let Connection { sending, mut receiving } = producer;
-        let (sent, requests) = std::sync::mpsc::channel();
+        let (sent, requests) = sync_channel(IN_FLIGHT - 1);
         scope.spawn(move || send(sending, topic, acks, schedule, &sent));
         scope.spawn(move || {
             let mut answer = Vec::new();
@@ -74,30 +89,25 @@ pub(crate) fn end_to_end(
     })
 }
 
-/// All that is due goes in one request, as from a producer without linger.
-fn send(
-    mut socket: TcpStream,
-    topic: &str,
-    acks: i16,
-    schedule: &Schedule,
-    sent: &std::sync::mpsc::Sender<()>,
-) {
+/// All that is due goes in one request, as from a producer without linger: what comes while five requests wait for
+/// their answers goes together, up to a batch's usual size.
+fn send(mut socket: TcpStream, topic: &str, acks: i16, schedule: &Schedule, sent: &SyncSender<()>) {
     // Sleep to the microsecond: the default slack of 50 us would be most of what is measured.
     rustix::thread::set_current_timer_slack(Some(std::num::NonZero::<u64>::MIN)).ok();
     let single = frame(topic, acks, 1);
     let mut next = 0;
-    while next < schedule.records {
+    while next < schedule.records && Instant::now() < schedule.end() {
         thread::sleep(schedule.due(next).saturating_duration_since(Instant::now()));
-        let due = schedule.due_by_now().max(next + 1) - next;
+        if sent.send(()).is_err() {
+            return; // The receiver failed and says why.
+        }
+        let due = (schedule.due_by_now().max(next + 1) - next).min(BATCH_RECORDS);
         if due == 1 {
             socket.write_all(&single).expect("the broker reads");
         } else {
             socket.write_all(&frame(topic, acks, due)).expect("the broker reads");
         }
         next += due;
-        if sent.send(()).is_err() {
-            return; // The receiver failed and says why.
-        }
     }
 }
 
@@ -123,14 +133,23 @@ fn consume(mut connection: Connection, topic: &str, schedule: &Schedule) -> Hist
         for batch in pieces.iter().flat_map(|piece| Batches::new(piece)).map_while(Result::ok) {
             batch.verify_crc().expect("a good checksum");
             // One topic, one producer: the offset is the record's number.
-            while next < batch.next_offset().0 as u64 {
-                if next >= schedule.ignored {
-                    let nanos = (now - schedule.due(next)).as_nanos() as u64;
-                    histogram.record(nanos).expect("it grows as needed");
-                }
-                next += 1;
-            }
+            let upto = batch.next_offset().0 as u64;
+            record(&mut histogram, schedule, next..upto, now);
+            next = upto;
+        }
+        drop(response);
+        answer = Vec::from(frame); // The same memory again.
+        if now > schedule.end() {
+            record(&mut histogram, schedule, next..schedule.records, now);
+            break;
         }
     }
     histogram
+}
+
+fn record(histogram: &mut Histogram<u64>, schedule: &Schedule, records: Range<u64>, came: Instant) {
+    for record in records.start.max(schedule.ignored)..records.end {
+        let nanos = came.saturating_duration_since(schedule.due(record)).as_nanos() as u64;
+        histogram.record(nanos).expect("it grows as needed");
+    }
 }

@@ -15,7 +15,7 @@ use crate::connection::{Connection, fetch_frame, now, produce_error, produce_fra
 
 /// Bytes of one batch before compression, four times a Java producer's default: what a producer under load is tuned
 /// to.
-const BATCH_BYTES: usize = 64 << 10;
+pub(crate) const BATCH_BYTES: usize = 64 << 10;
 /// Requests sent before the answer of the first is awaited; a Java producer's default.
 const IN_FLIGHT: usize = 5;
 /// Where a batch has its base sequence, and where its checksum and what that covers begin.
@@ -27,6 +27,8 @@ const COVERED_FROM: usize = 21;
 #[derive(Clone)]
 pub(crate) struct Shape {
     pub(crate) value_bytes: usize,
+    /// How full a batch gets before compression; it holds a record in any case.
+    pub(crate) batch_bytes: usize,
     pub(crate) partitions: i32,
     pub(crate) compression: Compression,
     pub(crate) acks: i16,
@@ -52,7 +54,7 @@ impl Load {
             batch = batch.producer(id, epoch, Sequence(0));
         }
         let mut values = Values::new(shape.compression != Compression::None);
-        while batch.size_bytes() + shape.value_bytes <= BATCH_BYTES {
+        while batch.record_count() == 0 || batch.size_bytes() + shape.value_bytes <= shape.batch_bytes {
             batch.append(now(), None, Some(&values.next(shape.value_bytes)), &[]);
         }
         let records_per_request = batch.record_count() as u64;
@@ -71,6 +73,10 @@ impl Load {
             records_per_request,
             value_bytes,
         }
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -92,7 +98,8 @@ impl Load {
         let Connection { mut sending, mut receiving } = Connection::open(address);
         let (permit, permits) = sync_channel(IN_FLIGHT - 1);
         let (topic, requests) = (self.topic.clone(), self.requests);
-        thread::scope(|scope| {
+        // A failed receiver drops its end of the channel, which ends the sender.
+        thread::scope(move |scope| {
             scope.spawn(move || {
                 for request in 0..requests {
                     sending.write_all(self.frame(request)).expect("the broker reads");
@@ -143,6 +150,8 @@ pub(crate) fn consume(address: SocketAddr, topic: &str, partition: i32, records:
             batch.verify_crc().expect("a good checksum");
             offset = batch.next_offset().0;
         }
+        drop(response);
+        answer = Vec::from(frame); // The same memory again.
     }
 }
 
