@@ -85,6 +85,6 @@ fn bombs_and_boasts_cost_what_the_limit_allows() {
     }
     let bytes = message_bomb(Compression::Gzip, DECOMPRESSED_BYTES_MAX);
     let peak = peak_of(|| assert!(matches!(up_convert(&bytes), Err(ConvertError::Corrupt(_)))));
-    // Room grows by a copy into room twice as large.
-    assert!(peak <= 2 * DECOMPRESSED_BYTES_MAX + LIMIT_BYTES, "a conversion took {peak} bytes");
+    // Room grows by a copy into room twice as large; beside it a thread keeps a little.
+    assert!(peak <= 2 * DECOMPRESSED_BYTES_MAX + 8 * LIMIT_BYTES, "a conversion took {peak} bytes");
 }

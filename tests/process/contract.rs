@@ -221,4 +221,10 @@ fn the_ranges_are_those_of_the_table() {
         assert!(advertised.contains(promised), "{promised:?} is not in {advertised:?}");
     }
     assert!(advertised.is_sorted(), "in order of their keys: {advertised:?}");
+    // Telemetry (71, 72): a client that finds it uses it. What is between brokers, or for other kinds of groups.
+    let others = |key: &i16| matches!(key, 4..=7 | 52..=54 | 56 | 58 | 59 | 62..=64 | 67 | 70..=73 | 76..);
+    let keys: Vec<i16> = advertised.iter().map(|(key, ..)| *key).collect();
+    assert!(!keys.iter().any(others), "{keys:?}");
+    // The features of librdkafka hang on these together.
+    assert!([68, 69].iter().all(|key| keys.contains(key)));
 }

@@ -7,13 +7,14 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use protocol::messages::metadata::MetadataRequest;
 use protocol::records::BatchBuilder;
 use protocol::records::compression::Compression;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::Broker;
-use crate::support::client::{Client, NO_PRODUCER, batch, fetch_request, now};
+use crate::support::client::{Client, NO_PRODUCER, batch, fetch_request, now, produce_request};
 
 /// The largest resident memory the broker has had, in bytes, and how much of it since `before` is its own.
 fn report(broker: &Broker, what: &str, before: u64) -> u64 {
@@ -156,6 +157,86 @@ fn pipelines_of_thousands() {
     }
     let growth = report(&broker, &format!("{CLIENTS} pipelines of {REQUESTS}"), before);
     assert!(growth < 96 << 20, "{growth} bytes");
+}
+
+/// As many bombs as there are connections, all at once: what they unpack to has a budget that they share, and who sends
+/// none is served meanwhile.
+#[test]
+fn bombs_all_at_once() {
+    const CLIENTS: usize = 16;
+    const UNPACKED: usize = 24 << 20;
+    /// The budget is 256 MiB; an allocator keeps what it was given back for a moment, and a thread 4 MiB.
+    const PEAK_MAX: u64 = 768 << 20;
+    let broker = Broker::start();
+    let mut client = broker.connect();
+    client.create_topic("t", 1);
+    let mut bomb = BatchBuilder::new().compression(Compression::Gzip);
+    bomb.append(now(), None, Some(&vec![0; UNPACKED]), &[]);
+    let bomb = bomb.build();
+    assert_eq!(client.produce("t", 0, 1, &bomb), Some((0, 0)));
+    // Checked, looked through for a time, converted: whatever unpacks it.
+    let ways: [&(dyn Fn(&mut Client) + Sync); 3] = [
+        &|client| client.send(&produce_request("t", 0, 1, &bomb), 7),
+        &|client| client.send(&offset_of_time("t", now().0 - 60_000), 5),
+        &|client| client.send(&fetch_request("t", 0, 0, 0), 3),
+    ];
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (broker, way) = (&broker, ways[number % ways.len()]);
+            scope.spawn(move || {
+                let mut client = broker.connect();
+                way(&mut client);
+                assert!(client.read_frame().is_some(), "an answer for each");
+            });
+        }
+        expect_unharmed(&broker, "beside-the-bombs");
+    });
+    let peak = status_bytes(&broker, "VmHWM:");
+    println!("{CLIENTS} bombs of {} MiB at once: peak {} MiB resident", UNPACKED >> 20, peak >> 20);
+    assert!(peak < PEAK_MAX, "{peak} bytes at the peak");
+    expect_unharmed(&broker, "after-the-bombs");
+}
+
+fn offset_of_time(topic: &str, timestamp: i64) -> ListOffsetsRequest<'_> {
+    let partition = ListOffsetsPartition { timestamp, ..Default::default() };
+    let topic = ListOffsetsTopic { name: topic.into(), partitions: vec![partition] };
+    ListOffsetsRequest { topics: vec![topic], ..Default::default() }
+}
+
+/// As [`consumers_that_never_read`], in a version whose records are converted: these are in nobody's map of a file.
+#[test]
+fn old_consumers_that_never_read() {
+    const CLIENTS: usize = 10;
+    const REQUESTS: usize = 500;
+    let broker = Broker::start();
+    let mut writer = broker.connect();
+    writer.create_topic("large", 1);
+    writer.create_topic("quiet", 1);
+    for _ in 0..16 {
+        writer.produce("large", 0, 1, &batch(NO_PRODUCER, 0, &[&[b'x'; 900_000]])).expect("an answer");
+    }
+    let before = own_bytes(&broker);
+    let deaf: Vec<Client> = (0..CLIENTS)
+        .map(|number| {
+            let mut client = broker.connect();
+            client
+                .socket()
+                .set_write_timeout(Some(Duration::from_millis(200)))
+                .expect("a timeout can be set");
+            // Half of them with a long poll in front, behind which the others' answers pile up.
+            if number % 2 == 0 {
+                client.send(&fetch_request("quiet", 0, 0, 5_000), 3);
+            }
+            (0..REQUESTS).for_each(|_| client.send(&fetch_request("large", 0, 0, 0), 3));
+            client
+        })
+        .collect();
+    expect_unharmed(&broker, "beside-the-deaf");
+    let growth = report(&broker, &format!("{CLIENTS} old clients that never read"), before);
+    let peak = status_bytes(&broker, "VmHWM:");
+    assert!(peak < CLIENTS as u64 * (32 << 20) + (64 << 20), "{peak} bytes at the peak, {growth} of it own");
+    drop(deaf);
+    expect_unharmed(&broker, "after-the-deaf");
 }
 
 /// Batches that unpack to a thousand times their size: checking one takes its unpacked size, converting it for an old

@@ -3,7 +3,6 @@
 
 use protocol::ErrorCode;
 use protocol::messages::fetch::{FetchRequest, FetchResponse};
-use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use protocol::messages::produce::{ProduceRequest, ProduceResponse};
 use protocol::records::message_set::{Magic, Message, MessageSetBuilder, Messages};
 use protocol::records::{BatchBuilder, Batches, Compression, magic};
@@ -34,7 +33,7 @@ fn every_produce_version_is_read_by_every_fetch_version() {
     for codec in codecs {
         let topic = format!("{codec:?}").to_lowercase();
         client.create_topic(&topic, 1);
-        let id = topic_id(&mut client, &topic);
+        let id = client.topic_id(&topic);
         let mut sent = Vec::new();
         for version in 0..=13 {
             let records = records_of(version);
@@ -97,12 +96,6 @@ fn encode(version: i16, codec: Compression, records: &[KeyValue]) -> Vec<u8> {
     }
     set.finish();
     bytes
-}
-
-fn topic_id(client: &mut Client, topic: &str) -> TopicId {
-    let wanted = MetadataRequestTopic { name: Some(topic.into()), ..Default::default() };
-    let answer = client.call(&MetadataRequest { topics: Some(vec![wanted]), ..Default::default() }, 12);
-    answer.decode::<MetadataResponse<'_>>().topics[0].topic_id
 }
 
 fn produce(client: &mut Client, version: i16, topic: &str, id: TopicId, records: &[u8]) -> (i16, i64) {

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use protocol::records::unpacking;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -21,8 +22,10 @@ pub(super) fn run(args: &ServerArgs) -> Result<(), Failure> {
     })
 }
 
-/// One worker per core: handlers never block but on the page cache.
+/// One worker per core: handlers never block but on the page cache. Records that unpack to many times a usual batch are
+/// unpacked by a thread that has handed its work as a worker over to another.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    unpacking::run_large_work_by(|work| tokio::task::block_in_place(work));
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("kindred-worker")
         .enable_all()

@@ -71,6 +71,8 @@ pub(crate) struct Seen {
     pub(crate) start: i64,
     /// Bytes of records found; `None` if there may be records that there was no room for.
     pub(crate) bytes: Option<usize>,
+    /// What the client read is not in the log: it is told so until it asks for something else.
+    pub(crate) diverges: bool,
 }
 
 /// See the module.
@@ -258,10 +260,11 @@ impl Session {
 }
 
 impl Entry {
-    /// Whether the client must be told: records, errors and marks other than those it knows.
+    /// Whether the client must be told: records, errors, departures, and marks other than those it knows.
     fn has_news(&self, seen: &Seen) -> bool {
         seen.bytes.is_some_and(|bytes| bytes > 0)
             || seen.error != ErrorCode::None
+            || seen.diverges
             || seen.high != self.high
             || seen.start != self.start
     }
@@ -308,7 +311,7 @@ mod tests {
         }
     }
 
-    const QUIET: Seen = Seen { error: ErrorCode::None, high: 5, start: 0, bytes: Some(0) };
+    const QUIET: Seen = Seen { error: ErrorCode::None, high: 5, start: 0, bytes: Some(0), diverges: false };
 
     fn order(session: &mut Session) -> Vec<i32> {
         session.ready_ids().into_iter().map(|id| session.entry(id).asked.partition).collect()
@@ -330,6 +333,8 @@ mod tests {
             (QUIET, true, "nothing was told yet"),
             (QUIET, false, "the same again"),
             (Seen { bytes: None, ..QUIET }, false, "no room to look"),
+            (Seen { bytes: None, diverges: true, ..QUIET }, true, "it departs from what the client read"),
+            (Seen { bytes: None, diverges: true, ..QUIET }, true, "and is told so again"),
             (Seen { bytes: Some(9), ..QUIET }, true, "records"),
             (Seen { bytes: Some(9), ..QUIET }, true, "records that the client did not step over"),
             (Seen { high: 6, ..QUIET }, true, "the high watermark moved"),

@@ -1,5 +1,6 @@
 //! Fetch (1): hands out ranges of the log's map, and waits for data when there is too little.
 
+mod converted;
 mod incremental;
 
 use std::ops::RangeInclusive;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::error_code::ErrorCode;
 use protocol::messages::fetch::{
-    AbortedTransaction as WireAborted, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-    FetchableTopicResponse, PartitionData, Records,
+    AbortedTransaction as WireAborted, EpochEndOffset, FetchPartition, FetchRequest, FetchResponse,
+    FetchTopic, FetchableTopicResponse, PartitionData, Records,
 };
 use protocol::records::convert::{ConvertError, Magic, down_convert};
 use protocol::types::{Epoch, Offset, PartitionIndex};
@@ -18,9 +19,11 @@ use storage::{AbortedTransaction, Marks, ReadError};
 use tokio::time::Instant;
 
 use super::handler::{Call, Handler, Reply};
+use super::leader_epochs::end_of_epoch;
 use super::{Cx, Isolation, check_leader_epoch};
 use crate::catalog::{Catalog, Topic};
 use crate::partitions::{DataWaiter, Partition};
+pub(crate) use converted::Converted;
 
 /// First version that takes batches as they are stored (KIP-98); older ones get message sets.
 const BATCHES_SINCE: i16 = 4;
@@ -35,8 +38,9 @@ const NO_MORE_SESSION: i32 = -1;
 
 /// Versions 0-18: 0-1 get magic 0, 2-3 magic 1, later ones batches as stored; 3 makes the order of
 /// partitions count and adds `max_bytes` (KIP-74); 4 isolation; 5 the log's start; 7 sessions
-/// (KIP-227); 9 leader epochs (KIP-320); 11 racks (KIP-392); 12 is flexible; 13 topic ids
-/// (KIP-516); 15 replica state; 16 node endpoints (KIP-951); 17 and 18 replication details.
+/// (KIP-227); 9 leader epochs (KIP-320); 11 racks (KIP-392); 12 is flexible and compares the last epoch
+/// fetched (KIP-595); 13 topic ids (KIP-516); 15 replica state; 16 node endpoints (KIP-951); 17 and 18
+/// replication details.
 ///
 /// A full request (session epoch 0 or -1) is answered from itself; an incremental one from its session.
 pub(super) struct Fetch;
@@ -58,11 +62,15 @@ impl Handler for Fetch {
             return Reply::Answer(answer);
         }
         cx.fetch_sessions.close(request.session_id);
-        let fetch = ParsedFetch::new(&cx.catalog, cx.config.fetch_max_bytes, call.version, &request);
+        let fetch = ParsedFetch {
+            converted: (call.version < BATCHES_SINCE).then(|| call.connection.converted.clone()),
+            ..ParsedFetch::new(&cx.catalog, cx.config.fetch_max_bytes, call.version, &request)
+        };
         let mut round = fetch.read();
         while !round.is_enough(request.min_bytes) {
             let waiter = fetch.register();
-            // What was appended before the registration woke nobody: look again.
+            // What was appended before the registration woke nobody: look again. What was found makes room for it.
+            drop(round);
             round = fetch.read();
             if round.is_enough(request.min_bytes) || !woken_in_time(cx, &waiter, deadline).await {
                 break;
@@ -95,6 +103,8 @@ fn answer_bytes(response: &FetchResponse<'_>) -> usize {
 struct Wanted {
     partition: Result<Arc<Partition>, ErrorCode>,
     from: Offset,
+    /// The epoch of the record before `from`, or none if the client does not say.
+    last_epoch: Epoch,
     bytes_max: usize,
 }
 
@@ -103,6 +113,8 @@ struct ParsedFetch {
     version: i16,
     isolation: Isolation,
     bytes_max: usize,
+    /// For a version whose records are converted: what of them the connection holds.
+    converted: Option<Converted>,
     /// Partitions of all topics, topic by topic.
     wanted: Vec<Wanted>,
 }
@@ -111,7 +123,8 @@ struct ParsedFetch {
 struct Round {
     found: Vec<Found>,
     bytes: usize,
-    failed: bool,
+    /// Something the client should hear of at once.
+    urgent: bool,
 }
 
 /// What one look at one partition found.
@@ -121,6 +134,8 @@ struct Found {
     records: Option<Bytes>,
     /// Aborted transactions among the records, for a reader of committed ones.
     aborted: Vec<AbortedTransaction>,
+    /// Where the log departs from what the client read, if it does.
+    diverging: Option<(Epoch, Offset)>,
 }
 
 impl ParsedFetch {
@@ -138,16 +153,38 @@ impl ParsedFetch {
     fn of_nothing(limit: usize, version: i16, request: &FetchRequest<'_>) -> Self {
         let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
         let isolation = Isolation::from_wire(request.isolation_level);
-        Self { version, isolation, bytes_max, wanted: Vec::new() }
+        Self { version, isolation, bytes_max, converted: None, wanted: Vec::new() }
     }
 
     fn read(&self) -> Round {
-        let mut round = Round { found: Vec::with_capacity(self.wanted.len()), bytes: 0, failed: false };
+        let mut round = Round { found: Vec::with_capacity(self.wanted.len()), bytes: 0, urgent: false };
         for wanted in &self.wanted {
             let room = self.bytes_max.saturating_sub(round.bytes);
-            round.add(wanted.read(self, room, round.bytes == 0));
+            let (room, must_progress) = match &self.converted {
+                None => (room, round.bytes == 0),
+                // Progress is made once the answers before this one have left.
+                Some(converted) => (room.min(converted.room()), converted.held() == 0),
+            };
+            round.add(wanted.read(self, room, must_progress));
         }
         round
+    }
+
+    /// Stored batches in the form that the version understands.
+    ///
+    /// Versions 4-9 get zstd too, though their client need not know it (KIP-110), as from Apache Kafka: kafka-python 2.0
+    /// knows it and asks with version 4.
+    fn in_its_format(&self, stored: Bytes, from: Offset, limit: usize) -> Result<Bytes, ErrorCode> {
+        let converted = match &self.converted {
+            Some(converted) if !stored.is_empty() => converted,
+            _ => return Ok(stored),
+        };
+        let magic = if self.version >= MAGIC_1_SINCE { Magic::V1 } else { Magic::V0 };
+        match down_convert(&stored, magic, from, limit) {
+            Ok(records) => Ok(converted.hold(records)),
+            Err(ConvertError::UnsupportedCompression(_)) => Err(ErrorCode::UnsupportedCompressionType),
+            Err(_) => Err(ErrorCode::CorruptMessage),
+        }
     }
 
     /// A waiter that any of the partitions wakes.
@@ -184,7 +221,27 @@ impl Wanted {
             check_leader_epoch(Epoch(asked.current_leader_epoch), partition.epoch).map(|()| partition)
         });
         let bytes_max = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
-        Self { partition, from: Offset(asked.fetch_offset), bytes_max }
+        let (from, last_epoch) = (Offset(asked.fetch_offset), Epoch(asked.last_fetched_epoch));
+        Self { partition, from, last_epoch, bytes_max }
+    }
+
+    /// Where the log departs from what the client read, if it does: the end of the last epoch that both have.
+    ///
+    /// # Errors
+    /// OFFSET_OUT_OF_RANGE if it cannot be told, because the epoch is not known or the client is behind the log's start.
+    ///
+    /// # Source
+    /// `Partition.readRecords` in Apache Kafka 4.x.
+    fn diverging(&self, partition: &Partition, marks: Marks) -> Result<Option<(Epoch, Offset)>, ErrorCode> {
+        if self.last_epoch == Epoch::NONE {
+            return Ok(None);
+        }
+        let found = end_of_epoch(partition, self.last_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
+        if self.from < marks.start() {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let (epoch, end) = found;
+        Ok((epoch < self.last_epoch || end < self.from).then_some(found))
     }
 
     /// Reads what fits into `room`; with `must_progress` one batch even if it does not fit, so that
@@ -196,6 +253,11 @@ impl Wanted {
         };
         let limit = self.bytes_max.min(room);
         let marks = partition.log().marks();
+        match self.diverging(partition, marks) {
+            Ok(None) => {}
+            Ok(diverging) => return Found { diverging, ..Found::nothing(marks) },
+            Err(code) => return Found::error(code, Some(marks)),
+        }
         if limit == 0 && !must_progress {
             // No room for records, but a wrong offset is told all the same.
             return match (marks.start()..=marks.high()).contains(&self.from) {
@@ -216,31 +278,16 @@ impl Wanted {
             Isolation::ReadCommitted => partition.log().aborted_transactions(self.from, records.next_offset),
         };
         let Ok(aborted) = aborted else { return Found::error(ErrorCode::KafkaStorageError, Some(marks)) };
-        match for_version(records.records, fetch.version, self.from, limit) {
+        match fetch.in_its_format(records.records, self.from, limit) {
             Ok(records) => Found { records: Some(records), aborted, ..Found::nothing(marks) },
             Err(code) => Found::error(code, Some(marks)),
         }
     }
 }
 
-/// Stored batches in the form that `version` understands.
-fn for_version(stored: Bytes, version: i16, from: Offset, limit: usize) -> Result<Bytes, ErrorCode> {
-    // Versions 4-9 get zstd too, though their client need not know it (KIP-110), as from Apache Kafka: kafka-python
-    // 2.0 knows it and asks with version 4.
-    if version >= BATCHES_SINCE || stored.is_empty() {
-        return Ok(stored);
-    }
-    let magic = if version >= MAGIC_1_SINCE { Magic::V1 } else { Magic::V0 };
-    match down_convert(&stored, magic, from, limit) {
-        Ok(converted) => Ok(Bytes::from(converted)),
-        Err(ConvertError::UnsupportedCompression(_)) => Err(ErrorCode::UnsupportedCompressionType),
-        Err(_) => Err(ErrorCode::CorruptMessage),
-    }
-}
-
 impl Found {
     fn error(error: ErrorCode, marks: Option<Marks>) -> Self {
-        Self { error, marks, records: None, aborted: Vec::new() }
+        Self { error, marks, records: None, aborted: Vec::new(), diverging: None }
     }
 
     fn nothing(marks: Marks) -> Self {
@@ -258,6 +305,10 @@ impl Found {
             aborted_transactions: (isolation == Isolation::ReadCommitted)
                 .then(|| self.aborted.iter().map(aborted_transaction).collect()),
             preferred_read_replica: -1,
+            diverging_epoch: self.diverging.map_or_else(
+                EpochEndOffset::default,
+                |(Epoch(epoch), Offset(end_offset))| EpochEndOffset { epoch, end_offset },
+            ),
             // Empty, never null: old clients read a null as a length.
             records: self.records.map(Records::from).unwrap_or_default(),
             ..PartitionData::default()
@@ -272,13 +323,13 @@ fn aborted_transaction(aborted: &AbortedTransaction) -> WireAborted {
 impl Round {
     fn add(&mut self, found: Found) {
         self.bytes += found.records.as_ref().map_or(0, Bytes::len);
-        self.failed |= found.error != ErrorCode::None;
+        self.urgent |= found.error != ErrorCode::None || found.diverging.is_some();
         self.found.push(found);
     }
 
-    /// Whether to answer now: enough bytes, or an error that the client should hear of at once.
+    /// Whether to answer now: enough bytes, or an error or a departure that the client should hear of at once.
     fn is_enough(&self, min_bytes: i32) -> bool {
-        self.failed || self.bytes >= usize::try_from(min_bytes).unwrap_or(0)
+        self.urgent || self.bytes >= usize::try_from(min_bytes).unwrap_or(0)
     }
 
     fn into_response<'a>(self, topics: Vec<FetchTopic<'a>>, isolation: Isolation) -> FetchResponse<'a> {

@@ -12,6 +12,7 @@ use protocol::frame::{self, RequestHeader};
 use protocol::messages::{ApiKey, Request};
 
 use super::Cx;
+use super::fetch::Converted;
 
 /// The client's end of a call.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) peer: SocketAddr,
     /// Our address as this client reached it: what it is told to use, unless configured otherwise.
     pub(crate) local: SocketAddr,
+    /// What its unsent answers hold of converted records.
+    pub(crate) converted: Converted,
 }
 
 /// One request as it came: its frame and what its header says.

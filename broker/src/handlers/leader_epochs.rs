@@ -9,7 +9,7 @@ use protocol::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
     OffsetForLeaderTopicResult,
 };
-use protocol::types::{Epoch, PartitionIndex};
+use protocol::types::{Epoch, Offset, PartitionIndex};
 
 use super::handler::{Call, Handler, Reply};
 use super::{Cx, check_leader_epoch};
@@ -51,17 +51,20 @@ impl Handler for OffsetForLeaderEpoch {
     }
 }
 
-/// Where the asked epoch ended. The current one ends at the log's end, whether or not anything was
-/// written in it.
 fn end_of(partition: &Partition, asked: &OffsetForLeaderPartition) -> Result<EpochEndOffset, ErrorCode> {
     check_leader_epoch(Epoch(asked.current_leader_epoch), partition.epoch)?;
-    let log = partition.log();
-    let (epoch, end) = match Epoch(asked.leader_epoch) {
-        current if current == partition.epoch => (current, log.marks().end()),
-        older => match log.end_of_epoch(older) {
-            Some(found) => found,
-            None => return Ok(EpochEndOffset { partition: asked.partition, ..EpochEndOffset::default() }),
-        },
+    let (leader_epoch, end_offset) = match end_of_epoch(partition, Epoch(asked.leader_epoch)) {
+        Some((epoch, end)) => (epoch.0, end.0),
+        None => return Ok(EpochEndOffset { partition: asked.partition, ..EpochEndOffset::default() }),
     };
-    Ok(EpochEndOffset { error_code: 0, partition: asked.partition, leader_epoch: epoch.0, end_offset: end.0 })
+    Ok(EpochEndOffset { error_code: 0, partition: asked.partition, leader_epoch, end_offset })
+}
+
+/// The largest epoch not above `epoch`, and where it ended; `None` if that is not known. The current one ends at the
+/// log's end, whether or not anything was written in it.
+pub(super) fn end_of_epoch(partition: &Partition, epoch: Epoch) -> Option<(Epoch, Offset)> {
+    if epoch == partition.epoch {
+        return Some((epoch, partition.log().marks().end()));
+    }
+    partition.log().end_of_epoch(epoch)
 }

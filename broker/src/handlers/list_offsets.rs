@@ -77,11 +77,14 @@ impl Handler for ListOffsets {
             for asked in topic.partitions {
                 let partition =
                     known.as_ref().and_then(|known| known.partition(PartitionIndex(asked.partition_index)));
-                let found = match partition {
-                    None => Err(ErrorCode::UnknownTopicOrPartition),
-                    Some(partition) => look_up(cx, call.version, partition, &asked, isolation).await,
-                };
-                partitions.push(response(call.version, &asked, partition.map(|p| p.as_ref()), found));
+                partitions.push(match (partition, call.version) {
+                    (None, _) => failed(&asked, ErrorCode::UnknownTopicOrPartition),
+                    (Some(partition), 0) => segment_offsets(cx, partition, &asked).await,
+                    (Some(partition), version) => {
+                        let found = look_up(cx, version, partition, &asked, isolation).await;
+                        response(version, &asked, partition, found)
+                    }
+                });
             }
             topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
         }
@@ -132,50 +135,58 @@ fn is_supported(timestamp: i64, version: i16) -> bool {
 fn response(
     version: i16,
     asked: &ListOffsetsPartition,
-    partition: Option<&Partition>,
+    partition: &Partition,
     found: Result<Found, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
-    let (error, found) = match found {
-        Ok(found) => (ErrorCode::None, found),
-        Err(code) => (code, Found::NONE),
+    let found = match found {
+        Ok(found) => found,
+        Err(code) => return failed(asked, code),
     };
-    let mut response = ListOffsetsPartitionResponse {
+    let leader_epoch = match found.offset.0 {
+        0.. if version >= LEADER_EPOCH_FROM => {
+            partition.log().epoch_at(found.offset).unwrap_or(partition.epoch).0
+        }
+        _ => -1,
+    };
+    ListOffsetsPartitionResponse {
         partition_index: asked.partition_index,
-        error_code: error.code(),
+        timestamp: found.timestamp.0,
+        offset: found.offset.0,
+        leader_epoch,
         ..ListOffsetsPartitionResponse::default()
-    };
-    if version == 0 {
-        response.old_style_offsets = segment_offsets(asked, partition, found);
-    } else {
-        response.timestamp = found.timestamp.0;
-        response.offset = found.offset.0;
-        response.leader_epoch = match (partition, found.offset.0) {
-            (Some(partition), 0..) if version >= LEADER_EPOCH_FROM => {
-                partition.log().epoch_at(found.offset).unwrap_or(partition.epoch).0
-            }
-            _ => -1,
-        };
     }
-    response
 }
 
-/// Version 0 answers up to `max_num_offsets` offsets, newest first: the end and segment starts
-/// before the asked time. One found offset serves its users, who read the first.
-fn segment_offsets(asked: &ListOffsetsPartition, partition: Option<&Partition>, found: Found) -> Vec<i64> {
-    let wanted = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-    let Some(partition) = partition.filter(|_| wanted > 0) else { return Vec::new() };
-    let marks = partition.log().marks();
-    match asked.timestamp {
-        LATEST => {
-            let mut offsets = vec![marks.end().0];
-            let segments = partition.log().segment_infos();
-            offsets.extend(segments.iter().rev().map(|segment| segment.base_offset.max(marks.start()).0));
-            offsets.dedup();
-            offsets.truncate(wanted);
-            offsets
+fn failed(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: code.code(),
+        ..ListOffsetsPartitionResponse::default()
+    }
+}
+
+/// Version 0 answers up to `max_num_offsets` offsets, newest first: the end, and where the segments begin that were
+/// last written before the asked time.
+///
+/// # Source
+/// `UnifiedLog.legacyFetchOffsetsBefore` in Apache Kafka 3.x.
+async fn segment_offsets(
+    cx: &Cx,
+    partition: &Arc<Partition>,
+    asked: &ListOffsetsPartition,
+) -> ListOffsetsPartitionResponse {
+    let (partition, now) = (Arc::clone(partition), cx.env.clock.now());
+    let found = match asked.timestamp {
+        EARLIEST => Some(Ok(vec![partition.log().marks().start()])),
+        timestamp => {
+            let before = if timestamp == LATEST { now } else { TimestampMs(timestamp) };
+            cx.tasks.blocking(move || partition.log().offsets_before(before, now)).await
         }
-        EARLIEST => vec![marks.start().0],
-        _ if found.offset.0 >= 0 => vec![found.offset.0],
-        _ => Vec::new(),
+    };
+    let Some(Ok(offsets)) = found else { return failed(asked, ErrorCode::KafkaStorageError) };
+    let wanted = usize::try_from(asked.max_num_offsets).unwrap_or(0);
+    ListOffsetsPartitionResponse {
+        old_style_offsets: offsets.iter().take(wanted).map(|offset| offset.0).collect(),
+        ..failed(asked, ErrorCode::None)
     }
 }

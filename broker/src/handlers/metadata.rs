@@ -16,8 +16,9 @@ use crate::catalog::{self, CatalogError, NewTopic, Topic};
 
 /// In version 0 an empty list asks for all topics; later a null does.
 const NULL_IS_ALL_SINCE: i16 = 1;
-/// First version that names topics by id, with a null name (KIP-516).
-const TOPIC_IDS_SINCE: i16 = 10;
+/// First version that looks topics up by id, with a null name (KIP-516); 10 and 11 have the fields and no use for them
+/// (KAFKA-14208).
+const TOPIC_IDS_SINCE: i16 = 12;
 
 /// Versions 0-13: 1 adds the controller, racks and internal topics; 2 the cluster id; 4 lets a
 /// client forbid auto-creation; 5 offline replicas; 7 leader epochs; 8 authorised operations; 9 is
@@ -38,10 +39,13 @@ impl Handler for Metadata {
         let with_operations = request.include_topic_authorized_operations;
         let may_create = request.allow_auto_topic_creation && cx.config.auto_create_topics_enable;
         let topics = match request.topics {
+            Some(asked) if call.version < TOPIC_IDS_SINCE && !asked.iter().all(is_named) => {
+                asked.into_iter().map(not_by_id).collect()
+            }
             Some(asked) if !asked.is_empty() || call.version >= NULL_IS_ALL_SINCE => {
                 let mut topics = Vec::with_capacity(asked.len());
                 for topic in asked {
-                    topics.push(look_up(cx, call.version, topic, may_create, with_operations).await);
+                    topics.push(look_up(cx, topic, may_create, with_operations).await);
                 }
                 topics
             }
@@ -66,9 +70,22 @@ impl Handler for Metadata {
     }
 }
 
+fn is_named(asked: &MetadataRequestTopic<'_>) -> bool {
+    asked.name.is_some() && asked.topic_id.is_zero()
+}
+
+/// What is told of every topic of a request that names any by id too early.
+fn not_by_id(asked: MetadataRequestTopic<'_>) -> MetadataResponseTopic<'_> {
+    MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(asked.name.unwrap_or_default()),
+        topic_authorized_operations: operations::NOT_ASKED,
+        ..MetadataResponseTopic::default()
+    }
+}
+
 async fn look_up<'a>(
     cx: &Arc<Cx>,
-    version: i16,
     asked: MetadataRequestTopic<'a>,
     may_create: bool,
     with_operations: bool,
@@ -76,12 +93,11 @@ async fn look_up<'a>(
     // The Java client leaves the name empty beside an id, where others make it null.
     let Some(name) = asked.name.filter(|_| asked.topic_id.is_zero()) else {
         return match cx.catalog.topic_by_id(asked.topic_id) {
-            Some(topic) if version >= TOPIC_IDS_SINCE => describe(cx, &topic, with_operations),
-            _ => MetadataResponseTopic {
+            Some(topic) => describe(cx, &topic, with_operations),
+            None => MetadataResponseTopic {
                 error_code: ErrorCode::UnknownTopicId.code(),
                 topic_id: asked.topic_id,
-                // Null from version 12 on; before, the field cannot be null.
-                name: (version < 12).then_some(Cow::Borrowed("")),
+                name: None,
                 topic_authorized_operations: operations::NOT_ASKED,
                 ..MetadataResponseTopic::default()
             },

@@ -47,6 +47,7 @@ use protocol::types::Epoch;
 use storage::Marks;
 
 pub(crate) use context::{Cx, Node};
+pub(crate) use fetch::Converted;
 use handler::{Call, Row, row};
 pub(crate) use handler::{CallError, ConnectionInfo, Outcome, Pending};
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Limits};
-use crate::handlers::{ConnectionInfo, Cx};
+use crate::handlers::{ConnectionInfo, Converted, Cx};
 
 /// Pause after a failed accept (out of descriptors, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -129,7 +129,8 @@ fn serve_one(stream: TcpStream, peer: SocketAddr, cx: &Arc<Cx>, seat: Seat) {
         frame_bytes_max: cx.config.socket_request_max_bytes,
         idle_max: cx.config.connections_max_idle,
     };
-    let connection = Connection::new(stream, Arc::clone(cx), ConnectionInfo { peer, local }, limits);
+    let info = ConnectionInfo { peer, local, converted: Converted::default() };
+    let connection = Connection::new(stream, Arc::clone(cx), info, limits);
     let stop = cx.tasks.stopping().clone();
     let metrics = Arc::clone(&cx.metrics);
     cx.tasks.spawn("connection", async move {

@@ -12,6 +12,7 @@ use super::batch::{Batch, BatchBuilder, BatchError, Batches};
 use super::compression::Compression;
 pub use super::message_set::Magic;
 use super::message_set::{Message, MessageError, MessageSetBuilder, Messages};
+use super::unpacking;
 use crate::types::Offset;
 
 /// The most that a conversion decompresses: of one set on the way in, of one batch on the way out.
@@ -61,9 +62,18 @@ impl From<MessageError> for ConvertError {
 /// message: Kafka stores the rest and acknowledges all, which loses a record.
 /// [`ConvertError::Invalid`], [`ConvertError::UnsupportedCompression`].
 pub fn up_convert(set: &[u8]) -> Result<Vec<u8>, ConvertError> {
+    unpacking::within(DECOMPRESSED_BYTES_MAX, |limit_bytes, scratch| {
+        up_convert_within(set, limit_bytes, scratch)
+    })
+}
+
+/// [`up_convert`] of a set that unpacks to at most `budget_bytes`.
+fn up_convert_within(
+    set: &[u8],
+    mut budget_bytes: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, ConvertError> {
     let mut up = UpConversion { out: Vec::with_capacity(set.len()), plain: None, next: Offset(0) };
-    let mut budget_bytes = DECOMPRESSED_BYTES_MAX;
-    let mut scratch = Vec::new();
     let mut messages = Messages::new(set);
     let mut magic = None;
     for message in messages.by_ref() {
@@ -75,7 +85,7 @@ pub fn up_convert(set: &[u8]) -> Result<Vec<u8>, ConvertError> {
         if message.compression() == Compression::None {
             up.append_plain(&message);
         } else {
-            up.append_wrapper(&message, budget_bytes, &mut scratch)?;
+            up.append_wrapper(&message, budget_bytes, scratch)?;
             budget_bytes -= scratch.len();
         }
     }
@@ -145,8 +155,26 @@ pub fn down_convert(
     first_offset: Offset,
     limit_bytes: usize,
 ) -> Result<Vec<u8>, ConvertError> {
+    unpacking::within(DECOMPRESSED_BYTES_MAX, |unpacked_bytes_max, scratch| {
+        let how = DownConversion { magic, first_offset, unpacked_bytes_max };
+        down_convert_within(batches, &how, limit_bytes, scratch)
+    })
+}
+
+/// What holds for every batch of a down-conversion.
+struct DownConversion {
+    magic: Magic,
+    first_offset: Offset,
+    unpacked_bytes_max: usize,
+}
+
+fn down_convert_within(
+    batches: &[u8],
+    how: &DownConversion,
+    limit_bytes: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, ConvertError> {
     let mut out = Vec::new();
-    let mut scratch = Vec::new();
     for batch in Batches::new(batches) {
         let batch = match batch {
             Ok(batch) => batch,
@@ -157,7 +185,7 @@ pub fn down_convert(
             continue;
         }
         let whole = out.len();
-        match down_convert_batch(&batch, magic, first_offset, &mut scratch, &mut out) {
+        match down_convert_batch(&batch, how, scratch, &mut out) {
             Err(ConvertError::UnsupportedCompression(_)) if whole > 0 => break,
             converted => converted?,
         }
@@ -173,8 +201,7 @@ pub fn down_convert(
 
 fn down_convert_batch(
     batch: &Batch<'_>,
-    magic: Magic,
-    first_offset: Offset,
+    how: &DownConversion,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<(), ConvertError> {
@@ -184,10 +211,10 @@ fn down_convert_batch(
     }
     let append_time = (batch.timestamp_type() == TimestampType::LogAppendTime).then(|| batch.max_timestamp());
     out.reserve(batch.size_bytes());
-    let mut set = MessageSetBuilder::new(out, magic, codec, append_time);
-    for record in batch.decompressed(DECOMPRESSED_BYTES_MAX, scratch).map_err(ConvertError::CorruptBatch)? {
+    let mut set = MessageSetBuilder::new(out, how.magic, codec, append_time);
+    for record in batch.decompressed(how.unpacked_bytes_max, scratch).map_err(ConvertError::CorruptBatch)? {
         let record = record.map_err(ConvertError::CorruptBatch)?;
-        if codec != Compression::None || record.offset >= first_offset {
+        if codec != Compression::None || record.offset >= how.first_offset {
             set.append(record.offset, record.timestamp, record.key, record.value);
         }
     }

@@ -18,6 +18,7 @@ pub mod compression;
 pub mod control;
 pub mod convert;
 pub mod message_set;
+pub mod unpacking;
 pub mod varint;
 
 pub use batch::{Batch, BatchBuilder, BatchError, Batches, Header, Headers, Record, Records, RecordsSummary};

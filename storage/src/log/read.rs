@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::records::batch::Batch;
+use protocol::records::batch::{Batch, BatchError};
+use protocol::records::unpacking;
 use protocol::types::{Offset, TimestampMs};
 
 use super::{PartitionLog, Segments};
@@ -147,6 +148,29 @@ impl PartitionLog {
         })
     }
 
+    /// Where the segments begin that were last written at `before` or earlier, newest first; the log's end comes before
+    /// them, as last written `now`.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`] if a file cannot be asked.
+    pub fn offsets_before(&self, before: TimestampMs, now: TimestampMs) -> Result<Vec<Offset>, ReadError> {
+        self.retrying(|segments| {
+            let marks = self.marks();
+            let mut offsets = if now <= before { vec![marks.end()] } else { Vec::new() };
+            for segment in segments.iter().rev() {
+                let path = &segment.paths().log;
+                let modified_ms = self.env.disk.modified_ms(path).map_err(ReadError::io(path))?;
+                // Files are written in their order: those before this one are older still.
+                if modified_ms <= before.0 || !offsets.is_empty() {
+                    offsets.push(segment.base().max(marks.start()));
+                }
+            }
+            // The active segment may be empty, and the start may lie in the middle of one.
+            offsets.dedup();
+            Ok(offsets)
+        })
+    }
+
     /// The aborted transactions that touch offsets from `from` up to but not including `up_to`: a reader of committed data
     /// skips their records.
     ///
@@ -204,23 +228,24 @@ fn find_record(
     promising: impl Fn(&Batch<'_>) -> bool,
     wanted: impl Fn(Offset, TimestampMs) -> bool,
 ) -> Result<Option<Found>, ReadError> {
-    let mut buffer = Vec::new();
     while let Some(found) = scan.next_head().map_err(|error| segment.read_error(error))? {
         let bytes = scan.batch(&found).map_err(|error| segment.read_error(error))?;
-        let damaged = |reason: String| segment.damaged(found.position, &reason);
-        let (batch, _) = Batch::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let damaged = |error: BatchError| segment.damaged(found.position, &error.to_string());
+        let (batch, _) = Batch::parse(&bytes).map_err(damaged)?;
         if batch.is_control() || !promising(&batch) {
             continue;
         }
-        buffer.clear();
-        let records = batch
-            .decompressed(DECOMPRESSED_BYTES_MAX, &mut buffer)
-            .map_err(|error| damaged(error.to_string()))?;
-        for record in records {
-            let record = record.map_err(|error| damaged(error.to_string()))?;
-            if wanted(record.offset, record.timestamp) {
-                return Ok(Some((record.offset, record.timestamp)));
+        let found = unpacking::within(DECOMPRESSED_BYTES_MAX, |limit_bytes, unpacked| {
+            for record in batch.decompressed(limit_bytes, unpacked)? {
+                let record = record?;
+                if wanted(record.offset, record.timestamp) {
+                    return Ok(Some((record.offset, record.timestamp)));
+                }
             }
+            Ok(None)
+        });
+        if let Some(found) = found.map_err(damaged)? {
+            return Ok(Some(found));
         }
     }
     Ok(None)

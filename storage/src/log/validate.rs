@@ -6,18 +6,16 @@
 //!                 + every record: lengths that add up, offsets 0, 1, 2, …, nothing behind the last;
 //!                   a key if the topic is compacted; a CreateTime within the topic's limits
 //! ```
-//! Records are walked where they lie. Compressed ones are unpacked into a buffer that the thread keeps, at most to
-//! [`UNPACKED_BYTES_MAX`]. Nothing is allocated for a record unless it is refused.
+//! Records are walked where they lie. Compressed ones are unpacked, at most to [`UNPACKED_BYTES_MAX`] and within what
+//! [`unpacking`] allows the process. Nothing is allocated for a record unless it is refused.
 //!
 //! # Source
 //! `LogValidator` in Apache Kafka 4.x. It lets records of an uncompressed batch have any offsets, and renumbers those
 //! of a compressed one; here both are refused.
 
-use std::cell::RefCell;
-
 use protocol::records::TimestampType;
 use protocol::records::batch::{Batch, BatchError, Batches, RecordsSummary};
-use protocol::records::compression::CompressionError;
+use protocol::records::unpacking::{self, TooLarge};
 use protocol::types::{ProducerId, TimestampMs};
 
 use super::append::AppendOptions;
@@ -27,17 +25,10 @@ use crate::producers::Origin;
 
 /// The most that a client's batch may decompress to. Larger ones are refused rather than believed.
 const UNPACKED_BYTES_MAX: usize = 256 << 20;
-/// A buffer that grew beyond this is given back at once.
-const UNPACKED_BYTES_KEPT_MAX: usize = 4 << 20;
 /// So many of the records at fault are named in an answer.
 const REJECTED_RECORDS_MAX: usize = 1_000;
 /// The timestamp of a record without one; as in Apache Kafka, no batch's largest is below it.
 const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
-
-thread_local! {
-    /// Where compressed records are unpacked to.
-    static UNPACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A header whose largest timestamp is not that of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +50,14 @@ pub(super) fn validate(
     if batches.is_empty() {
         return Err(invalid("no batch"));
     }
-    if batches.len() > limit_bytes {
-        return Err(AppendError::SetTooLarge { size_bytes: batches.len(), limit_bytes });
-    }
     let mut corrections = Vec::new();
     for (number, batch) in Batches::new(batches).enumerate() {
         let batch = batch.map_err(corrupt)?;
         check_batch(&batch, config, options)?;
+        // After the size of the batch itself, as in Kafka: a client can make its batches smaller.
+        if batches.len() > limit_bytes {
+            return Err(AppendError::SetTooLarge { size_bytes: batches.len(), limit_bytes });
+        }
         if options.origin == Origin::Client {
             let max_timestamp = check_client_batch(&batch, config, options.now)?;
             if max_timestamp != batch.max_timestamp() {
@@ -88,9 +80,7 @@ fn invalid(reason: &'static str) -> AppendError {
 fn refused(error: BatchError) -> AppendError {
     match error {
         BatchError::Invalid(reason) => invalid(reason),
-        BatchError::Compression(CompressionError::TooLarge { .. }) => {
-            invalid("the records decompress to more than 256 MiB")
-        }
+        error if error.is_too_large() => invalid("the records decompress to more than 256 MiB"),
         other => corrupt(other),
     }
 }
@@ -124,30 +114,11 @@ fn check_client_batch(
     if batch.producer_id() != ProducerId::NONE && batch.producer_epoch().0 < 0 {
         return Err(invalid("a producer id without an epoch"));
     }
-    UNPACKED.with_borrow_mut(|unpacked| {
-        let checked = check_records(batch, config, now, unpacked);
-        if unpacked.capacity() > UNPACKED_BYTES_KEPT_MAX {
-            *unpacked = Vec::new();
-        }
-        checked
-    })
-}
-
-fn check_records(
-    batch: &Batch<'_>,
-    config: &LogConfig,
-    now: TimestampMs,
-    unpacked: &mut Vec<u8>,
-) -> Result<TimestampMs, AppendError> {
-    let summary = batch.check_records(UNPACKED_BYTES_MAX, unpacked).map_err(refused)?;
     let rules = Rules::new(batch, config, now);
-    if !rules.hold_for(&summary) {
-        let rejected = rules.rejected(batch, unpacked).map_err(refused)?;
-        if !rejected.is_empty() {
-            return Err(AppendError::RejectedRecords { rejected });
-        }
-    }
-    Ok(summary.max_timestamp.max(NO_TIMESTAMP))
+    let checked = unpacking::within(UNPACKED_BYTES_MAX, |limit_bytes, unpacked| {
+        rules.check(batch, limit_bytes, unpacked)
+    });
+    checked.map_err(refused)?.map_err(|rejected| AppendError::RejectedRecords { rejected })
 }
 
 /// What a topic asks of each record.
@@ -171,6 +142,21 @@ impl Rules {
         }
     }
 
+    /// The largest timestamp of the records, or those that break a rule.
+    fn check(
+        &self,
+        batch: &Batch<'_>,
+        limit_bytes: usize,
+        unpacked: &mut Vec<u8>,
+    ) -> Result<Result<TimestampMs, Vec<RejectedRecord>>, BatchError> {
+        let summary = batch.check_records(limit_bytes, unpacked)?;
+        let rejected = match self.hold_for(&summary) {
+            true => Vec::new(),
+            false => self.rejected(batch, limit_bytes, unpacked)?,
+        };
+        Ok(if rejected.is_empty() { Ok(summary.max_timestamp.max(NO_TIMESTAMP)) } else { Err(rejected) })
+    }
+
     /// Whether no record can break a rule; if not, one may.
     fn hold_for(&self, summary: &RecordsSummary) -> bool {
         let in_time = self.times.is_none_or(|(earliest, latest)| {
@@ -192,9 +178,14 @@ impl Rules {
     }
 
     /// The records that break a rule, the first [`REJECTED_RECORDS_MAX`] of them.
-    fn rejected(&self, batch: &Batch<'_>, unpacked: &mut Vec<u8>) -> Result<Vec<RejectedRecord>, BatchError> {
+    fn rejected(
+        &self,
+        batch: &Batch<'_>,
+        limit_bytes: usize,
+        unpacked: &mut Vec<u8>,
+    ) -> Result<Vec<RejectedRecord>, BatchError> {
         let mut rejected = Vec::new();
-        for (index, record) in (0..).zip(batch.decompressed(UNPACKED_BYTES_MAX, unpacked)?) {
+        for (index, record) in (0..).zip(batch.decompressed(limit_bytes, unpacked)?) {
             let record = record?;
             let fault = self.fault(record.key.is_some(), record.timestamp);
             rejected.extend(fault.map(|fault| RejectedRecord { index, fault }));
@@ -316,12 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_and_its_buffer_given_back() {
+    fn a_bomb_is_refused() {
         let bytes = with_body(Compression::Zstd, 1, &vec![0; UNPACKED_BYTES_MAX + 1]);
         assert!(bytes.len() < 1 << 20, "{} bytes", bytes.len());
         let refused = check(&bytes, &LogConfig::default());
         assert!(matches!(refused, Err(AppendError::InvalidRecord { .. })), "{refused:?}");
-        UNPACKED.with_borrow(|unpacked| assert_eq!(unpacked.capacity(), 0));
     }
 
     #[test]

@@ -9,12 +9,16 @@ use bytes::Bytes;
 use protocol::codec::Reader;
 use protocol::frame::{decode_response_header, encode_request};
 use protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse};
+use protocol::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
 use protocol::messages::{Request, Response};
 use protocol::records::{BatchBuilder, Batches};
-use protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId};
 
 /// Longer than any answer may take on a busy machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -143,13 +147,43 @@ impl Client {
     }
 
     pub(crate) fn create_topic(&mut self, name: &str, partitions: i32) {
-        let name = name.into();
-        let topic =
-            CreatableTopic { name, num_partitions: partitions, replication_factor: 1, ..Default::default() };
+        self.create_topic_with(name, partitions, &[]);
+    }
+
+    pub(crate) fn create_topic_with(&mut self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let configs = settings
+            .iter()
+            .map(|&(key, value)| CreatableTopicConfig { name: key.into(), value: Some(value.into()) });
+        let topic = CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: configs.collect(),
+            ..Default::default()
+        };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
         let answer = self.call(&request, 4);
         let response: CreateTopicsResponse<'_> = answer.decode();
         assert_eq!(response.topics[0].error_code, 0, "creating {}", response.topics[0].name);
+    }
+
+    pub(crate) fn topic_id(&mut self, name: &str) -> TopicId {
+        let wanted = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+        let answer = self.call(&MetadataRequest { topics: Some(vec![wanted]), ..Default::default() }, 12);
+        answer.decode::<MetadataResponse<'_>>().topics[0].topic_id
+    }
+
+    /// A new producer, with a transactional id or without.
+    pub(crate) fn init_producer(&mut self, transactional_id: Option<&str>) -> Producer {
+        let request = InitProducerIdRequest {
+            transactional_id: transactional_id.map(Into::into),
+            transaction_timeout_ms: 60_000,
+            ..Default::default()
+        };
+        let answer = self.call(&request, 4);
+        let response: InitProducerIdResponse = answer.decode();
+        assert_eq!(response.error_code, 0, "InitProducerId of {transactional_id:?}");
+        Producer { id: response.producer_id, epoch: response.producer_epoch }
     }
 
     /// Error code and base offset of one batch; `None` if the broker went away.
@@ -236,6 +270,17 @@ pub(crate) fn batch(producer: Producer, base_sequence: i32, values: &[&[u8]]) ->
         builder.append(now(), None, Some(value), &[]);
     }
     builder.build()
+}
+
+/// A batch with `to` written over its bytes from `at` on, and a checksum that fits.
+pub(crate) fn patched(batch: &[u8], at: usize, to: &[u8]) -> Vec<u8> {
+    const CRC_AT: usize = 17;
+    const CHECKSUMMED_FROM: usize = 21;
+    let mut bytes = batch.to_vec();
+    bytes[at..at + to.len()].copy_from_slice(to);
+    let crc = crc_fast::crc32_iscsi(&bytes[CHECKSUMMED_FROM..]);
+    bytes[CRC_AT..CHECKSUMMED_FROM].copy_from_slice(&crc.to_be_bytes());
+    bytes
 }
 
 /// Records of long ago would be removed by retention.

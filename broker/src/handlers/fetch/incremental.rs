@@ -88,7 +88,7 @@ struct Looked {
 /// Looks at what may have changed since the client was last told, in the session's order.
 fn look(session: &mut Session, catalog: &Catalog, fetch: &ParsedFetch) -> Looked {
     let ids = session.ready_ids();
-    let mut round = Round { found: Vec::with_capacity(ids.len()), bytes: 0, failed: false };
+    let mut round = Round { found: Vec::with_capacity(ids.len()), bytes: 0, urgent: false };
     let mut all_seen = Vec::with_capacity(ids.len());
     let mut last = None;
     for id in ids {
@@ -155,6 +155,7 @@ impl Found {
             high: mark(|marks| marks.high().0),
             start: mark(|marks| marks.start().0),
             bytes: bytes.filter(|bytes| *bytes > 0 || from >= end),
+            diverges: self.diverging.is_some(),
         }
     }
 }

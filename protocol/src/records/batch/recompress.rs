@@ -3,6 +3,7 @@
 use super::patch::{put, seal};
 use super::{ATTRIBUTES_AT, Batch, HEADER_SIZE, OVERHEAD, SIZE_AT};
 use crate::records::compression::{self, Compression, CompressionError};
+use crate::records::unpacking;
 
 /// The bits of the attributes that name the codec.
 const CODEC_MASK: i16 = 7;
@@ -15,19 +16,22 @@ impl Batch<'_> {
     /// # Errors
     /// [`CompressionError`] if the records cannot be unpacked, or unpack to more than `limit_bytes`.
     pub fn recompressed(&self, codec: Compression, limit_bytes: usize) -> Result<Vec<u8>, CompressionError> {
-        let mut unpacked = Vec::new();
-        let plain = match self.compression() {
-            Compression::None => self.body(),
-            from => {
-                compression::decompress(from, self.body(), limit_bytes, &mut unpacked)?;
-                &unpacked[..]
-            }
-        };
-        let mut bytes = Vec::with_capacity(HEADER_SIZE + plain.len());
+        match self.compression() {
+            Compression::None => self.packed(codec, self.body()),
+            from => unpacking::within(limit_bytes, |limit_bytes, unpacked| {
+                compression::decompress(from, self.body(), limit_bytes, unpacked)?;
+                self.packed(codec, unpacked)
+            }),
+        }
+    }
+
+    /// This batch with the records `plain`, compressed by `codec`.
+    fn packed(&self, codec: Compression, plain: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        let mut bytes = Vec::with_capacity(self.size_bytes());
         bytes.extend_from_slice(&self.as_bytes()[..HEADER_SIZE]);
         compression::compress(codec, plain, &mut bytes);
         let size = i32::try_from(bytes.len() - OVERHEAD)
-            .map_err(|_| CompressionError::TooLarge { codec, limit_bytes })?;
+            .map_err(|_| CompressionError::TooLarge { codec, limit_bytes: i32::MAX as usize })?;
         put(&mut bytes, SIZE_AT, size.to_be_bytes());
         let attributes = (self.attributes() & !CODEC_MASK) | i16::from(codec.id());
         put(&mut bytes, ATTRIBUTES_AT, attributes.to_be_bytes());
