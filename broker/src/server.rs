@@ -287,6 +287,7 @@ fn group_config(config: &ServerConfig) -> GroupConfig {
         offsets_retention: config.offsets_retention,
         offsets_retention_check_interval: config.offsets_retention_check_interval,
         consumer: ConsumerGroupConfig {
+            enabled: config.speaks("consumer"),
             session_timeout: config.group_consumer_session_timeout,
             heartbeat_interval: config.group_consumer_heartbeat_interval,
             max_size: config.group_consumer_max_size,

@@ -105,7 +105,7 @@ impl Catalog {
                 let wrong = |error: ConfigError| ApiError::new(ErrorCode::InvalidRequest, error.to_string());
                 layers.map_err(wrong)?;
             }
-            ResourceKind::Group => drop(GroupSettings::effective(&config, next).map_err(invalid)?),
+            ResourceKind::Group => drop(GroupSettings::allowed(&config, next).map_err(invalid)?),
             ResourceKind::ClientMetrics => {
                 drop(ClientMetricsConfig::effective(&config, next).map_err(invalid)?);
             }
@@ -356,6 +356,10 @@ mod tests {
                 (set(&named(ResourceKind::Topic, "a b"), "retention.ms", "1"), InvalidTopicException),
                 (set(&named(ResourceKind::Topic, ""), "retention.ms", "1"), InvalidRequest),
                 (set(&named(ResourceKind::Group, ""), "consumer.session.timeout.ms", "1"), InvalidRequest),
+                (
+                    set(&named(ResourceKind::Group, "g"), "consumer.session.timeout.ms", "70000"),
+                    InvalidConfig,
+                ),
                 (set(&named(ResourceKind::Broker, "2"), "message.max.bytes", "1"), InvalidRequest),
                 (set(&named(ResourceKind::Broker, "x"), "message.max.bytes", "1"), InvalidRequest),
                 (set(&named(ResourceKind::Broker, "1"), "node.id", "2"), InvalidRequest),
@@ -447,11 +451,11 @@ mod tests {
         directory.with_catalog(|catalog| {
             assert_eq!(timeout(catalog), 50_000);
             let other = named(ResourceKind::Group, "other");
-            catalog.alter_configs(&[set(&other, "consumer.session.timeout.ms", "70000")], false).unwrap();
+            catalog.alter_configs(&[set(&other, "consumer.session.timeout.ms", "55000")], false).unwrap();
         });
         directory.with_catalog(|catalog| {
             assert_eq!(timeout(catalog), 50_000);
-            assert_eq!(catalog.group_settings("other").consumer_session_timeout_ms, 70_000);
+            assert_eq!(catalog.group_settings("other").consumer_session_timeout_ms, 55_000);
         });
     }
 }

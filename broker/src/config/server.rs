@@ -201,6 +201,10 @@ keys! {
         "group.initial.rebalance.delay.ms", Some("0"), Form::Int(0, i32::MAX), Medium;
     /// Members that a group may have.
     group_max_size: usize = "group.max.size", Some("2147483647"), Form::Int(1, i32::MAX), Medium;
+    /// The protocols that groups may speak. Without `consumer`, requests of KIP-848's protocol are answered
+    /// UNSUPPORTED_VERSION; `classic` cannot be left out, as in Apache Kafka.
+    group_coordinator_rebalance_protocols: String = "group.coordinator.rebalance.protocols",
+        Some("classic,consumer"), Form::SomeOf(&["classic", "consumer"]), Medium;
     /// How long a member of a consumer group (KIP-848) may stay silent.
     group_consumer_session_timeout: Duration =
         "group.consumer.session.timeout.ms", Some("45000"), Form::Int(1, i32::MAX), Medium;
@@ -229,6 +233,10 @@ keys! {
     /// it (`upgrade`), a consumer group a classic one when the last such member goes (`downgrade`), or both.
     group_consumer_migration_policy: String = "group.consumer.migration.policy", Some("bidirectional"),
         Form::OneOf(&["disabled", "upgrade", "downgrade", "bidirectional"]), Medium;
+    /// Accepted so that configurations written for Apache Kafka work. What regular expressions stand for is
+    /// looked up again as soon as a topic has come or gone; there is nothing left to refresh.
+    group_consumer_regex_refresh_interval: Duration =
+        "group.consumer.regex.refresh.interval.ms", Some("600000"), Form::Int(10_000, i32::MAX), Medium;
 
     /// Partitions of the topic that holds transactional ids. It counts when the topic is made.
     transaction_state_log_num_partitions: i32 =
@@ -387,6 +395,11 @@ impl ServerConfig {
 
     fn check_consumer_groups(&self) -> Result<(), ConfigError> {
         let conflict = |message: &str| Err(ConfigError::Conflict(message.into()));
+        if !self.speaks("classic") {
+            return conflict(
+                "`group.coordinator.rebalance.protocols` lacks `classic`, which cannot be left out",
+            );
+        }
         let session = self.group_consumer_session_timeout;
         if !(self.group_consumer_min_session_timeout..=self.group_consumer_max_session_timeout)
             .contains(&session)
@@ -411,6 +424,11 @@ impl ServerConfig {
             );
         }
         Ok(())
+    }
+
+    /// Whether `group.coordinator.rebalance.protocols` has this one.
+    pub fn speaks(&self, protocol: &str) -> bool {
+        self.group_coordinator_rebalance_protocols.split(',').any(|named| named.trim() == protocol)
     }
 
     /// The directory that holds everything this broker keeps.
@@ -611,6 +629,12 @@ mod tests {
                 &[],
                 &["group.min.session.timeout.ms=9", "group.max.session.timeout.ms=8"],
                 "`group.min.session.timeout.ms` is greater than `group.max.session.timeout.ms`",
+            ),
+            (
+                None,
+                &[],
+                &["group.coordinator.rebalance.protocols=consumer"],
+                "`group.coordinator.rebalance.protocols` lacks `classic`, which cannot be left out",
             ),
             (
                 None,

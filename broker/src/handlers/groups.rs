@@ -5,6 +5,7 @@
 //! sends is copied out of the frame once, since the group keeps it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -168,6 +169,7 @@ impl Handler for SyncGroup {
             .iter()
             .map(|one| (one.member_id.to_string(), Bytes::copy_from_slice(&one.assignment)));
         let sync = SyncRequest {
+            api_version: call.version,
             group_id: request.group_id.into_owned(),
             generation: request.generation_id,
             member_id: request.member_id.into_owned(),
@@ -344,6 +346,8 @@ impl Handler for ListGroups {
 }
 
 /// Versions 0-3: 2 is flexible; 3 adds messages.
+///
+/// A group that is named twice is deleted, and answered, once.
 pub(super) struct DeleteGroups;
 
 impl Handler for DeleteGroups {
@@ -356,7 +360,9 @@ impl Handler for DeleteGroups {
         request: DeleteGroupsRequest<'a>,
     ) -> Reply<DeleteGroupsResponse<'a>> {
         let mut results = Vec::with_capacity(request.groups_names.len());
-        for group_id in request.groups_names {
+        let mut asked = HashSet::new();
+        let each_once = request.groups_names.into_iter().filter(|group_id| asked.insert(group_id.clone()));
+        for group_id in each_once {
             let error = cx.groups.delete_group(&group_id).await;
             results.push(DeletableGroupResult {
                 group_id,

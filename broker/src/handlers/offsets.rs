@@ -23,14 +23,16 @@ use super::Cx;
 use super::handler::{Call, Handler, Reply};
 use crate::catalog::Topic;
 use crate::coordinator::group::requests::{
-    AskingMember, CommitPartition, CommitRequest, CommitTopic, CommittedTopic, DeleteOffsetsRequest,
-    FetchOffsetsRequest, FetchTopic, FetchedOffset, NO_GENERATION,
+    AskingMember, CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, FetchOffsetsRequest,
+    FetchOffsetsResponse, FetchTopic, FetchedOffset, FetchedTopic, NO_GENERATION,
 };
 
 /// First version that names topics by id (KIP-848 and KIP-516).
 pub(super) const TOPIC_IDS_SINCE: i16 = 10;
 /// A version that names topics, without any peculiarity of its own.
 pub(super) const NAMES_VERSION: i16 = TOPIC_IDS_SINCE - 1;
+/// First version of OffsetFetch that has an error for the group as a whole.
+const GROUP_ERROR_SINCE: i16 = 2;
 /// First version of OffsetFetch that asks for several groups (KIP-709).
 const GROUPS_SINCE: i16 = 8;
 
@@ -171,7 +173,7 @@ impl Handler for OffsetFetch {
             .await;
         // Versions 0 and 1 have no error of their own: each partition carries it.
         let error = fetched.error;
-        let topics = fetched.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
+        let topics = topics_of(call.version, fetched).into_iter().map(|topic| OffsetFetchResponseTopic {
             name: Cow::Owned(topic.topic),
             partitions: topic.partitions.into_iter().map(|offset| single_partition(offset, error)).collect(),
         });
@@ -180,6 +182,14 @@ impl Handler for OffsetFetch {
             error_code: error.code(),
             ..OffsetFetchResponse::default()
         })
+    }
+}
+
+/// The topics to answer: none if the group was refused as a whole and the version has room for saying so.
+fn topics_of(version: i16, fetched: FetchOffsetsResponse) -> Vec<FetchedTopic> {
+    match fetched.error.is_ok() || version < GROUP_ERROR_SINCE {
+        true => fetched.topics,
+        false => Vec::new(),
     }
 }
 
@@ -223,7 +233,11 @@ async fn fetch_group<'a>(
     let member = AskingMember { id: group.member_id.map(Cow::into_owned), epoch: group.member_epoch };
     let request = FetchOffsetsRequest { group_id, topics, require_stable, member: Some(member) };
     let fetched = cx.groups.fetch_offsets(request).await;
-    let known = fetched.topics.into_iter().map(|topic| {
+    let error = fetched.error;
+    if !error.is_ok() {
+        unknown.clear();
+    }
+    let known = topics_of(version, fetched).into_iter().map(|topic| {
         let topic_id = cx.catalog.topic(&topic.topic).map_or(TopicId::ZERO, |known| known.id);
         (Cow::Owned(topic.topic), topic_id, topic.partitions)
     });
@@ -240,11 +254,7 @@ async fn fetch_group<'a>(
             topic_id: if by_id { topic_id } else { TopicId::ZERO },
             partitions: partitions.into_iter().map(group_partition).collect(),
         });
-    OffsetFetchResponseGroup {
-        topics: topics.collect(),
-        group_id: group.group_id,
-        error_code: fetched.error.code(),
-    }
+    OffsetFetchResponseGroup { topics: topics.collect(), group_id: group.group_id, error_code: error.code() }
 }
 
 fn group_partition(offset: FetchedOffset) -> OffsetFetchResponsePartitions<'static> {
@@ -255,6 +265,16 @@ fn group_partition(offset: FetchedOffset) -> OffsetFetchResponsePartitions<'stat
         metadata: Some(Cow::Owned(offset.metadata)),
         error_code: offset.error.code(),
     }
+}
+
+/// A topic's partitions that there are, under its name, and those that there are not.
+fn known_and_unknown(cx: &Cx, asked: &OffsetDeleteRequestTopic<'_>) -> (FetchTopic, Vec<PartitionIndex>) {
+    let topic = cx.catalog.topic(&asked.name);
+    let exists =
+        |index: &PartitionIndex| topic.as_ref().is_some_and(|topic| topic.partition(*index).is_some());
+    let indexes = asked.partitions.iter().map(|partition| PartitionIndex(partition.partition_index));
+    let (partitions, unknown) = indexes.partition(exists);
+    (FetchTopic { topic: asked.name.to_string(), partitions }, unknown)
 }
 
 /// Version 0: administrators delete offsets of topics that a group does not read (KIP-496).
@@ -270,23 +290,12 @@ impl Handler for OffsetDelete {
         request: OffsetDeleteRequest<'a>,
     ) -> Reply<OffsetDeleteResponse<'a>> {
         let (known, unknown): (Vec<_>, Vec<_>) =
-            request.topics.into_iter().partition(|topic| cx.catalog.topic(&topic.name).is_some());
-        let indexes = |topic: &OffsetDeleteRequestTopic<'_>| -> Vec<PartitionIndex> {
-            let partitions = topic.partitions.iter();
-            partitions.map(|partition| PartitionIndex(partition.partition_index)).collect()
-        };
-        let topics = known
-            .iter()
-            .map(|topic| FetchTopic { topic: topic.name.to_string(), partitions: indexes(topic) });
-        let delete =
-            DeleteOffsetsRequest { group_id: request.group_id.into_owned(), topics: topics.collect() };
+            request.topics.iter().map(|topic| known_and_unknown(cx, topic)).unzip();
+        let delete = DeleteOffsetsRequest { group_id: request.group_id.into_owned(), topics: known };
         let mut deleted = cx.groups.delete_offsets(delete).await;
-        if deleted.error.is_ok() {
+        for (topic, unknown) in deleted.topics.iter_mut().zip(unknown) {
             let refused = |partition| (partition, ErrorCode::UnknownTopicOrPartition);
-            deleted.topics.extend(unknown.iter().map(|topic| CommittedTopic {
-                topic: topic.name.to_string(),
-                partitions: indexes(topic).into_iter().map(refused).collect(),
-            }));
+            topic.partitions.extend(unknown.into_iter().map(refused));
         }
         let topics = deleted.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|(partition, error)| {

@@ -624,13 +624,24 @@ impl ClassicGroup {
         self.prepare_rebalance("members have not synced", cx);
     }
 
-    /// The group was a consumer group until now, and its members are to rebalance.
-    pub(super) fn begin_after_downgrade(&mut self, cx: &mut Cx<'_>) {
+    /// The group was a consumer group until now, and its members may have to rebalance.
+    pub(super) fn begin_after_downgrade(&mut self, rebalance: bool, cx: &mut Cx<'_>) {
         for member in self.members_mut() {
             member.touch(cx.now.monotonic);
         }
-        if self.state() == GroupState::Stable {
+        if rebalance && self.state() == GroupState::Stable {
             self.prepare_rebalance("the group was a consumer group", cx);
+        }
+    }
+
+    /// The log has been read: everyone gets a fresh session. A group that `group.max.size` has no room for any
+    /// more rebalances, and the last to rejoin are turned away.
+    pub(super) fn loaded(&mut self, cx: &mut Cx<'_>) {
+        for member in self.members_mut() {
+            member.touch(cx.now.monotonic);
+        }
+        if self.member_count() > cx.config.max_size {
+            self.prepare_rebalance("the group is larger than it may be", cx);
         }
     }
 

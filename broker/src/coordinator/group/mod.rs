@@ -29,6 +29,8 @@ use std::time::Duration;
 use protocol::ErrorCode;
 use protocol::types::TimestampMs;
 
+#[cfg(test)]
+mod answers;
 mod classic;
 mod consumer;
 #[cfg(test)]
@@ -77,6 +79,8 @@ pub struct GroupConfig {
 /// The settings of consumer groups (KIP-848), under Kafka's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerGroupConfig {
+    /// Whether `group.coordinator.rebalance.protocols` has `consumer`.
+    pub enabled: bool,
     /// `group.consumer.session.timeout.ms`.
     pub session_timeout: Duration,
     /// `group.consumer.heartbeat.interval.ms`.
@@ -93,6 +97,7 @@ impl Default for ConsumerGroupConfig {
     /// Apache Kafka's defaults.
     fn default() -> Self {
         Self {
+            enabled: true,
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(5),
             max_size: i32::MAX as usize,

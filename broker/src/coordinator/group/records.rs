@@ -293,7 +293,7 @@ impl MemberMetadata {
             group_instance_id,
             client_id,
             client_host,
-            rebalance_timeout_ms: rebalance_timeout_ms.unwrap_or(session_timeout_ms),
+            rebalance_timeout_ms: rebalance_timeout_ms.filter(|ms| *ms >= 0).unwrap_or(session_timeout_ms),
             session_timeout_ms,
             subscription: value.bytes()?,
             assignment: value.bytes()?,

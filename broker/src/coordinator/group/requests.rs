@@ -13,6 +13,9 @@ use protocol::types::{Epoch, Offset, PartitionIndex, TimestampMs};
 
 use super::state::{GroupState, GroupType};
 
+/// First SyncGroup version that must name the protocol's type and the protocol (KIP-559).
+const PROTOCOL_NAMED_FROM: i16 = 5;
+
 /// "Not a member": the generation of a commit that comes from outside the group, and of failed joins.
 pub const NO_GENERATION: i32 = -1;
 
@@ -97,6 +100,8 @@ impl JoinResponse {
 /// SyncGroup (14): the leader hands in everyone's assignment, each member fetches its own.
 #[derive(Clone, Debug, Default)]
 pub struct SyncRequest {
+    /// Version of the wire request: from 5 on both protocol type and name must be given.
+    pub api_version: i16,
     /// The group.
     pub group_id: String,
     /// The generation that the join answered.
@@ -111,6 +116,14 @@ pub struct SyncRequest {
     pub protocol_name: Option<String>,
     /// From the leader: member id and assignment, in any order. From the others nothing.
     pub assignments: Vec<(String, Bytes)>,
+}
+
+impl SyncRequest {
+    /// Whether the request says what its version must (KIP-559).
+    pub(super) fn names_protocol(&self) -> bool {
+        self.api_version < PROTOCOL_NAMED_FROM
+            || (self.protocol_type.is_some() && self.protocol_name.is_some())
+    }
 }
 
 /// The answer to [`SyncRequest`].
@@ -165,6 +178,19 @@ pub struct LeavingMember {
     pub group_instance_id: Option<String>,
     /// Why (KIP-800), from version 5; for the log alone.
     pub reason: Option<String>,
+}
+
+impl LeaveRequest {
+    /// The answer that says `error` of every member.
+    #[must_use]
+    pub fn refused_each(&self, error: ErrorCode) -> LeaveResponse {
+        let each = self.members.iter().map(|leaving| LeftMember {
+            member_id: leaving.member_id.clone(),
+            group_instance_id: leaving.group_instance_id.clone(),
+            error,
+        });
+        LeaveResponse { error: ErrorCode::None, members: each.collect() }
+    }
 }
 
 /// The answer to [`LeaveRequest`].
@@ -394,6 +420,8 @@ pub struct DescribedGroup {
     pub protocol: String,
     /// Everyone in the group.
     pub members: Vec<DescribedMember>,
+    /// There is a group of this name, but of another kind: the message says so.
+    pub of_another_kind: bool,
 }
 
 impl DescribedGroup {
@@ -402,6 +430,7 @@ impl DescribedGroup {
     pub fn unknown(group_id: impl Into<String>, error: ErrorCode) -> Self {
         Self {
             group_id: group_id.into(),
+            of_another_kind: false,
             error,
             state: GroupState::Dead,
             protocol_type: String::new(),
@@ -415,7 +444,10 @@ impl DescribedGroup {
     pub fn error_in(&self, api_version: i16) -> (ErrorCode, Option<String>) {
         match self.error {
             ErrorCode::GroupIdNotFound if api_version < 6 => (ErrorCode::None, None),
-            ErrorCode::GroupIdNotFound => (self.error, Some(format!("Group {} not found.", self.group_id))),
+            ErrorCode::GroupIdNotFound => {
+                let why = if self.of_another_kind { "is not a classic group" } else { "not found" };
+                (self.error, Some(format!("Group {} {why}.", self.group_id)))
+            }
             error => (error, None),
         }
     }

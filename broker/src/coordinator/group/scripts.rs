@@ -137,6 +137,7 @@ impl Scripts {
 
     fn sync(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<String, Box<dyn Error>> {
         let mut request = SyncRequest {
+            api_version: args.take_key("version").unwrap_or("4").parse()?,
             group_id: args.take_key("group").unwrap_or("g").to_owned(),
             member_id: long(args.take_key("member").unwrap_or_default()),
             generation: args.take_key("generation").unwrap_or("1").parse()?,
@@ -451,6 +452,9 @@ impl Scripts {
         }
         if let Some(size) = args.take_key("consumer_max_size") {
             config.consumer.max_size = size.parse()?;
+        }
+        if let Some(protocols) = args.take_key("protocols") {
+            config.consumer.enabled = protocols.split('/').any(|protocol| protocol == "consumer");
         }
         if let Some(policy) = args.take_key("migration") {
             config.consumer.migration = MigrationPolicy::named(policy);

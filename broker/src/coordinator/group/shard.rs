@@ -29,8 +29,6 @@ use crate::coordinator::timer::Deadlines;
 
 /// Names that go into records have 16-bit lengths there.
 const NAME_BYTES_MAX: usize = i16::MAX as usize;
-/// Kafka's limit for static members' names.
-const GROUP_INSTANCE_ID_BYTES_MAX: usize = 249;
 /// Assignors that one member may offer; real clients offer up to three.
 const PROTOCOLS_MAX: usize = 100;
 /// How much of the client's name goes into the ids we make.
@@ -121,6 +119,8 @@ pub struct GroupShard {
     due: Deadlines<String>,
     /// A group that the last records made classic; until they are settled.
     made_classic: Option<String>,
+    /// The group that they are to make classic has one member, which has all that it is to have.
+    keeps_assignment: bool,
 }
 
 // Records in.
@@ -136,6 +136,7 @@ impl GroupShard {
             offsets: Offsets::default(),
             due: Deadlines::default(),
             made_classic: None,
+            keeps_assignment: false,
         }
     }
 
@@ -201,7 +202,9 @@ impl GroupShard {
         for (id, group) in &mut self.groups {
             match group {
                 Group::Classic(group) => {
-                    group.members_mut().for_each(|member| member.touch(now.monotonic));
+                    let mut step = Step::default();
+                    group.loaded(&mut Cx { now, config: &self.config, step: &mut step });
+                    debug_assert!(step.records.is_empty() && step.answers.is_empty(), "nobody waits yet");
                 }
                 Group::Consumer(group) => {
                     group.set_times(self.topics.times(id));
@@ -217,12 +220,14 @@ impl GroupShard {
     pub fn settle(&mut self, group_id: &str, now: Now) {
         self.forget_if_unused(group_id);
         let made_classic = self.made_classic.take().is_some_and(|id| id == group_id);
+        let keeps_assignment = std::mem::take(&mut self.keeps_assignment);
         let Some(group) = self.groups.get_mut(group_id) else { return };
         match group {
             Group::Classic(group) => {
                 if made_classic {
                     let mut step = Step::default();
-                    group.begin_after_downgrade(&mut Cx { now, config: &self.config, step: &mut step });
+                    let mut cx = Cx { now, config: &self.config, step: &mut step };
+                    group.begin_after_downgrade(!keeps_assignment, &mut cx);
                     debug_assert!(step.records.is_empty() && step.answers.is_empty(), "nobody waits yet");
                 }
                 if cfg!(debug_assertions) {
@@ -266,6 +271,7 @@ impl GroupShard {
                 let topics = self.topics.image();
                 let (response, records) =
                     group.join(request, new_id, consumer_cx(&self.config, &topics, now));
+                self.keeps_assignment = group.is_alone();
                 step.answers.push((ticket, Answer::Join(response)));
                 step.records = records;
                 return step;
@@ -294,12 +300,9 @@ impl GroupShard {
             return Err(ErrorCode::InvalidSessionTimeout);
         }
         let names = request.protocols.iter().map(|protocol| protocol.name.as_str());
-        let mut names = names.chain([request.protocol_type.as_str(), &request.client_id]);
-        let instance_id = request.group_instance_id.as_deref().unwrap_or_default();
-        if request.protocols.len() > PROTOCOLS_MAX
-            || names.any(|name| name.len() > NAME_BYTES_MAX)
-            || instance_id.len() > GROUP_INSTANCE_ID_BYTES_MAX
-        {
+        let others = [request.protocol_type.as_str(), &request.client_id];
+        let mut names = names.chain(others).chain(request.group_instance_id.as_deref());
+        if request.protocols.len() > PROTOCOLS_MAX || names.any(|name| name.len() > NAME_BYTES_MAX) {
             return Err(ErrorCode::InvalidRequest);
         }
         let known = self.groups.contains_key(&request.group_id);
@@ -310,7 +313,11 @@ impl GroupShard {
     pub fn sync(&mut self, request: &SyncRequest, ticket: Ticket, now: Now) -> Step {
         let mut step = Step::default();
         let topics = self.topics.image();
-        let response = match (validate_group_id(&request.group_id), self.groups.get_mut(&request.group_id)) {
+        let valid = match request.names_protocol() {
+            true => validate_group_id(&request.group_id),
+            false => Err(ErrorCode::InconsistentGroupProtocol),
+        };
+        let response = match (valid, self.groups.get_mut(&request.group_id)) {
             (Err(error), _) => SyncResponse::refused(error),
             (Ok(()), None) => SyncResponse::refused(ErrorCode::UnknownMemberId),
             (Ok(()), Some(Group::Consumer(group))) => {
@@ -347,7 +354,7 @@ impl GroupShard {
         let topics = self.topics.image();
         let response = match (validate_group_id(&request.group_id), self.groups.get_mut(&request.group_id)) {
             (Err(error), _) => LeaveResponse::refused(error),
-            (Ok(()), None) => LeaveResponse::refused(ErrorCode::UnknownMemberId),
+            (Ok(()), None) => request.refused_each(ErrorCode::UnknownMemberId),
             (Ok(()), Some(Group::Classic(group))) => {
                 group.leave(request, &mut Cx { now, config: &self.config, step: &mut step })
             }
@@ -369,6 +376,9 @@ impl GroupShard {
         now: Now,
     ) -> (Result<ConsumerHeartbeatResponse, Refusal>, Step) {
         let mut step = Step::default();
+        if !self.config.consumer.enabled {
+            return (Err(ErrorCode::UnsupportedVersion.into()), step);
+        }
         let topics = self.topics.image();
         let cx = consumer_cx(&self.config, &topics, now);
         let new_id = TopicId(random.to_be_bytes()).to_string();
@@ -379,7 +389,10 @@ impl GroupShard {
                 group.set_times(times);
                 group.heartbeat(request, new_id, cx)
             }
-            None if request.member_epoch != JOINING => Err(not_found(id)),
+            None if request.member_epoch < JOINING => Err(not_found(id)),
+            None if request.member_epoch != JOINING => {
+                Err(Refusal::new(ErrorCode::GroupIdNotFound, format!("Consumer group {id} not found.")))
+            }
             Some(Group::Classic(_)) if request.member_epoch != JOINING => Err(not_consumer(id)),
             Some(Group::Classic(group)) if group.member_count() > 0 => {
                 let (mut upgraded, mut records) = ConsumerGroup::upgraded(group, cx)?;
@@ -465,19 +478,21 @@ impl GroupShard {
     }
 
     fn validate_commit(&mut self, request: &CommitRequest, now: Now) -> Result<(), ErrorCode> {
-        // Empty is legal: Kafka has always let consumers without a group commit there.
-        if request.group_id.len() > NAME_BYTES_MAX {
-            return Err(ErrorCode::InvalidGroupId);
+        // Empty is legal: Kafka has always let consumers without a group commit there, but not in transactions.
+        if request.transactional || !request.group_id.is_empty() {
+            validate_group_id(&request.group_id)?;
         }
         match self.groups.get_mut(&request.group_id) {
             // Committing is all that a group may ever do.
             None if request.generation < 0 => Ok(()),
-            None if request.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),
+            None if request.api_version >= 9 && !request.transactional => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
             Some(Group::Classic(group)) => {
                 validate_commit(group, request)?;
-                // The member is alive.
-                group.touch(&request.member_id, now);
+                // The member is alive. A transaction's producer may be another process.
+                if !request.transactional {
+                    group.touch(&request.member_id, now);
+                }
                 Ok(())
             }
             Some(Group::Consumer(group)) => group.validate_commit(request),
@@ -499,6 +514,9 @@ impl GroupShard {
     /// Handles OffsetDelete.
     pub fn delete_offsets(&self, request: &DeleteOffsetsRequest) -> (DeleteOffsetsResponse, Step) {
         let refused = |error| (DeleteOffsetsResponse { error, topics: Vec::new() }, Step::default());
+        if let Err(error) = validate_group_id(&request.group_id) {
+            return refused(error);
+        }
         let Some(group) = self.groups.get(&request.group_id) else {
             return refused(ErrorCode::GroupIdNotFound);
         };
@@ -574,16 +592,24 @@ impl GroupShard {
     pub fn describe(&self, group_id: &str) -> DescribedGroup {
         match self.groups.get(group_id) {
             Some(Group::Classic(group)) => group.describe(),
-            // This API cannot tell a consumer group, and so says that there is none.
-            Some(Group::Consumer(_)) | None => DescribedGroup::unknown(group_id, ErrorCode::GroupIdNotFound),
+            // This API cannot tell of a consumer group, and so says that there is none.
+            other => DescribedGroup {
+                of_another_kind: other.is_some(),
+                ..DescribedGroup::unknown(group_id, ErrorCode::GroupIdNotFound)
+            },
         }
     }
 
     /// Handles ConsumerGroupDescribe, for one group.
     ///
     /// # Errors
-    /// GROUP_ID_NOT_FOUND, for a group of another kind too.
+    /// GROUP_ID_NOT_FOUND, for a group of another kind too; INVALID_GROUP_ID; UNSUPPORTED_VERSION if the
+    /// protocol is switched off.
     pub fn describe_consumer(&self, group_id: &str, now: Now) -> Result<DescribedConsumerGroup, Refusal> {
+        if !self.config.consumer.enabled {
+            return Err(ErrorCode::UnsupportedVersion.into());
+        }
+        validate_group_id(group_id)?;
         let topics = self.topics.image();
         match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Ok(group.describe(consumer_cx(&self.config, &topics, now))),

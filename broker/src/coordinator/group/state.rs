@@ -379,6 +379,7 @@ impl ClassicGroup {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             protocol: protocol.unwrap_or_default().to_owned(),
             members: self.members().map(describe).collect(),
+            of_another_kind: false,
         }
     }
 
@@ -414,7 +415,14 @@ impl ClassicGroup {
         self.replaced = None;
         let old_id = self.static_members.get(name)?.clone();
         let old = self.members.remove(&old_id)?;
-        let new = Member { id: new_id.to_owned(), awaiting_join: None, awaiting_sync: None, ..old.clone() };
+        // As in Apache Kafka it is known, so that it may wait longer than its session.
+        let new = Member {
+            id: new_id.to_owned(),
+            is_new: false,
+            awaiting_join: None,
+            awaiting_sync: None,
+            ..old.clone()
+        };
         self.members.insert(new.id.clone(), new);
         self.static_members.insert(name.to_owned(), new_id.to_owned());
         if self.is_leader(&old_id) {

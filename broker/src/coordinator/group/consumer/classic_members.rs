@@ -6,8 +6,9 @@
 //! move on. JoinGroup and SyncGroup are answered at once: the broker waits for nobody.
 //!
 //! Other than in Apache Kafka, one that was dropped and joins again under its old id, still owning
-//! partitions, hears UNKNOWN_MEMBER_ID, and that a static member is the last to leave KIP-848's protocol by
-//! coming back with the classic one, REBALANCE_IN_PROGRESS: both make it join once more.
+//! partitions, hears UNKNOWN_MEMBER_ID, and so joins once more; and where a static member was the last to
+//! leave KIP-848's protocol by coming back with the classic one, all rebalance unless it is alone: Kafka hands
+//! out the target at once, in which it may have what another still reads.
 //!
 //! Source: `GroupMetadataManager.java` of Apache Kafka 4; KIP-848, "Online migration".
 
@@ -49,20 +50,22 @@ impl ConsumerGroup {
         new_id: String,
         cx: Cx<'_>,
     ) -> Result<(JoinResponse, Vec<GroupRecord>), (String, ErrorCode)> {
-        let refused = |error: ErrorCode| (request.member_id.clone(), error);
+        let refused = |error: ErrorCode| (String::new(), error);
         let unknown = request.member_id.is_empty();
         self.check_room(&request.member_id, cx).map_err(|refusal| refused(refusal.error))?;
-        let Some(subscription) = self.supported(request) else {
+        if !self.supports(request) {
             return Err(refused(ErrorCode::InconsistentGroupProtocol));
-        };
+        }
         if unknown && request.group_instance_id.is_none() && request.api_version >= MEMBER_ID_REQUIRED_FROM {
             return Err((new_id, ErrorCode::MemberIdRequired));
         }
+        // Every protocol has the same subscription.
+        let metadata = request.protocols.first().map(|protocol| &protocol.metadata[..]).unwrap_or_default();
+        let subscription = protocol::consumer::decode::<ConsumerProtocolSubscription<'_>>(metadata);
+        let (_, subscription) = subscription.map_err(|_| refused(ErrorCode::InconsistentGroupProtocol))?;
         let id = if unknown { new_id } else { request.member_id.clone() };
-        if let Some(records) = self.downgrade_by_replacing(request, cx) {
-            // The group is classic from now on, and expects everyone to join again.
-            return Ok((JoinResponse::refused(id, ErrorCode::RebalanceInProgress), records));
-        }
+        let was_static =
+            request.group_instance_id.as_ref().is_some_and(|name| self.static_members.contains_key(name));
         let mut parts = Vec::new();
         let found = match &request.group_instance_id {
             Some(name) => self.static_member(name, &id, unknown, true, &mut parts),
@@ -84,31 +87,20 @@ impl ConsumerGroup {
         if let Some(timers) = self.timers.get_mut(&member.id) {
             timers.sync = Some(cx.now.monotonic + member.rebalance_timeout());
         }
-        Ok((joined(&member), self.records(parts)))
+        // A static member that comes back with the classic protocol may be the last that spoke the other one.
+        let downgraded = was_static.then(|| self.downgrade_after(&parts, cx)).flatten();
+        Ok((joined(&member), downgraded.unwrap_or_else(|| self.records(parts))))
     }
 
-    /// What the member subscribes to, if it knows a protocol that all classic members know.
-    fn supported<'a>(&self, request: &'a JoinRequest) -> Option<ConsumerProtocolSubscription<'a>> {
+    /// Whether the member knows a protocol that all classic members know.
+    fn supports(&self, request: &JoinRequest) -> bool {
         let classic: Vec<&ClassicInfo> =
             self.members.values().filter_map(|member| member.info.classic.as_ref()).collect();
         let known_to_all = |name: &str| {
             classic.iter().all(|info| info.protocols.iter().any(|protocol| protocol.name == name))
         };
         let shared = request.protocols.iter().any(|protocol| known_to_all(&protocol.name));
-        if request.protocol_type != CONSUMER_PROTOCOL_TYPE || !shared {
-            return None;
-        }
-        // Every protocol has the same subscription.
-        protocol::consumer::decode(&request.protocols.first()?.metadata).ok().map(|(_, read)| read)
-    }
-
-    /// A static member that comes back with the classic protocol may be the last that spoke the other one.
-    fn downgrade_by_replacing(&self, request: &JoinRequest, cx: Cx<'_>) -> Option<Vec<GroupRecord>> {
-        let owner = self.static_members.get(request.group_instance_id.as_ref()?)?;
-        if !request.member_id.is_empty() || self.members.get(owner)?.is_classic() {
-            return None;
-        }
-        self.downgrade(&BTreeSet::from([owner.clone()]), cx)
+        request.protocol_type == CONSUMER_PROTOCOL_TYPE && shared
     }
 }
 
@@ -147,16 +139,21 @@ fn joined(member: &Member) -> JoinResponse {
 // SyncGroup, Heartbeat, LeaveGroup.
 
 impl ConsumerGroup {
-    /// The classic member that speaks, under its id and perhaps its static name.
-    fn classic_member(&self, id: &str, name: Option<&str>) -> Result<&Member, ErrorCode> {
+    /// The member of this id and perhaps static name.
+    fn known_member(&self, id: &str, name: Option<&str>) -> Result<&Member, ErrorCode> {
         if let Some(name) = name {
             let owner = self.static_members.get(name).ok_or(ErrorCode::UnknownMemberId)?;
             if owner != id {
                 return Err(ErrorCode::FencedInstanceId);
             }
         }
-        let member = self.members.get(id).filter(|member| member.is_classic());
-        member.ok_or(ErrorCode::UnknownMemberId)
+        self.members.get(id).ok_or(ErrorCode::UnknownMemberId)
+    }
+
+    /// The classic member that speaks, under its id and perhaps its static name.
+    fn classic_member(&self, id: &str, name: Option<&str>) -> Result<&Member, ErrorCode> {
+        let member = self.known_member(id, name)?;
+        if member.is_classic() { Ok(member) } else { Err(ErrorCode::UnknownMemberId) }
     }
 
     /// Handles SyncGroup.
@@ -256,14 +253,14 @@ impl ConsumerGroup {
 
     fn leaving_id(&self, leaving: &LeavingMember) -> Result<String, ErrorCode> {
         let name = leaving.group_instance_id.as_deref();
-        // An administrator removes a static member by its name alone (KIP-345).
+        // An administrator removes a static member by its name alone (KIP-345), whichever protocol it speaks.
         let id = match name {
             Some(name) if leaving.member_id.is_empty() => {
                 self.static_members.get(name).ok_or(ErrorCode::UnknownMemberId)?
             }
             _ => &leaving.member_id,
         };
-        self.classic_member(id, name).map(|member| member.id.clone())
+        self.known_member(id, name).map(|member| member.id.clone())
     }
 }
 

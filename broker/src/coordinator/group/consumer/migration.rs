@@ -16,7 +16,7 @@
 //! KIP-848, "Online migration".
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
@@ -24,7 +24,7 @@ use protocol::types::TopicId;
 use tracing::info;
 
 use super::classic_members::{assignment, by_id};
-use super::{ConsumerGroup, Cx, Member, refuse};
+use super::{ConsumerGroup, Cx, Member, refuse, subscribed};
 use crate::coordinator::group::member::Member as ClassicMember;
 use crate::coordinator::group::records::{
     ClassicInfo, ConsumerPart, CurrentAssignment, GroupEpoch, GroupMetadata, GroupRecord, MemberInfo,
@@ -84,7 +84,8 @@ impl ConsumerGroup {
         let members = keep_what_they_own(members, classic.state() != GroupState::Stable);
         info!(group = id, members = members.len(), "classic group becomes a consumer group");
         let mut group = Self::new(id);
-        let parts = upgraded_parts(classic.generation(), members);
+        let topics_hash = cx.topics.hash_of(subscribed(members.iter(), &BTreeMap::new()));
+        let parts = upgraded_parts(GroupEpoch { epoch: classic.generation(), topics_hash }, members);
         parts.iter().for_each(|part| group.replay(part.clone()));
         let mut records = classic.tombstone();
         records.extend(group.records(parts));
@@ -157,7 +158,7 @@ fn keep_what_they_own(members: Vec<(Member, Partitions)>, rebalancing: bool) -> 
 }
 
 /// Everyone has what they were assigned last, and nobody is on the way anywhere.
-fn upgraded_parts(generation: i32, mut members: Vec<Member>) -> Vec<ConsumerPart> {
+fn upgraded_parts(epoch: GroupEpoch, mut members: Vec<Member>) -> Vec<ConsumerPart> {
     // A leader may have given a partition to two; only one of them keeps it.
     let mut taken = BTreeSet::new();
     for member in &mut members {
@@ -170,7 +171,8 @@ fn upgraded_parts(generation: i32, mut members: Vec<Member>) -> Vec<ConsumerPart
     parts.extend(
         members.iter().map(|member| ConsumerPart::Member(member.id.clone(), Some(member.info.clone()))),
     );
-    parts.push(ConsumerPart::Epoch(Some(GroupEpoch { epoch: generation, topics_hash: 0 })));
+    let generation = epoch.epoch;
+    parts.push(ConsumerPart::Epoch(Some(epoch)));
     let target =
         |member: &Member| ConsumerPart::Target(member.id.clone(), Some(member.current.assigned.clone()));
     parts.extend(members.iter().map(target));
@@ -184,17 +186,33 @@ fn upgraded_parts(generation: i32, mut members: Vec<Member>) -> Vec<ConsumerPart
 impl ConsumerGroup {
     /// The records that make the group classic when `gone` go, if only classic members stay.
     pub(super) fn downgrade(&self, gone: &BTreeSet<String>, cx: Cx<'_>) -> Option<Vec<GroupRecord>> {
+        self.downgraded(gone, cx).map(|metadata| self.made_classic(metadata))
+    }
+
+    /// The records that make the group classic once `parts` hold, if only classic members are left then.
+    pub(super) fn downgrade_after(&self, parts: &[ConsumerPart], cx: Cx<'_>) -> Option<Vec<GroupRecord>> {
+        let mut after = self.clone();
+        parts.iter().for_each(|part| after.replay(part.clone()));
+        // The log has the group as it was: that is what must go from it.
+        after.downgraded(&BTreeSet::new(), cx).map(|metadata| self.made_classic(metadata))
+    }
+
+    /// The group without `gone` as the classic protocol has it, if it may become classic.
+    fn downgraded(&self, gone: &BTreeSet<String>, cx: Cx<'_>) -> Option<GroupMetadata> {
         let stay: Vec<&Member> = self.members.values().filter(|member| !gone.contains(&member.id)).collect();
         let fits = !stay.is_empty() && stay.len() <= cx.config.max_size;
         if !fits || !cx.config.consumer.migration.downgrade || !stay.iter().all(|member| member.is_classic())
         {
             return None;
         }
-        let metadata = self.as_classic(&stay, cx)?;
-        info!(group = self.id, members = stay.len(), "consumer group becomes a classic group");
+        self.as_classic(&stay, cx)
+    }
+
+    fn made_classic(&self, metadata: GroupMetadata) -> Vec<GroupRecord> {
+        info!(group = self.id, members = metadata.members.len(), "consumer group becomes a classic group");
         let mut records = self.tombstones();
         records.push(GroupRecord::GroupMetadata { group_id: self.id.clone(), value: Some(metadata) });
-        Some(records)
+        records
     }
 
     /// The group as the classic protocol has it; `None` if the members share no assignor.

@@ -118,7 +118,7 @@ impl Timers {
 }
 
 /// A consumer group.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ConsumerGroup {
     pub(super) id: String,
     epoch: GroupEpoch,
@@ -256,6 +256,11 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
+    /// Whether there is one member and no other.
+    pub(super) fn is_alone(&self) -> bool {
+        self.members.len() == 1
+    }
+
     #[cfg(test)]
     pub(super) fn epoch(&self) -> i32 {
         self.epoch.epoch
@@ -329,7 +334,11 @@ impl ConsumerGroup {
         if !request.transactional && !member.is_classic() && request.api_version < COMMIT_SINCE {
             return Err(ErrorCode::UnsupportedVersion);
         }
-        check_epoch(member, request.generation)
+        // Producers know of generations only.
+        check_epoch(member, request.generation).map_err(|error| match error {
+            ErrorCode::StaleMemberEpoch if request.transactional => ErrorCode::IllegalGeneration,
+            error => error,
+        })
     }
 
     /// Whether the group lets a member with this epoch look offsets up. Without either, anyone may.
