@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 
 use protocol::ErrorCode;
+use protocol::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
 };
@@ -27,6 +30,9 @@ use protocol::messages::list_offsets::{
 use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
+};
+use protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetDeleteResponse,
 };
 use protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
@@ -335,12 +341,58 @@ fn a_group_lives_and_dies() {
         look_at(&mut client, version, &group, &member_id);
         leave(&mut client, version.min(5), &group, &member_id);
 
-        let request = DeleteGroupsRequest { groups_names: vec![group.as_str().into(), "never".into()] };
+        // Named twice, it is deleted and answered once.
+        let groups_names = vec![group.as_str().into(), "never".into(), group.as_str().into()];
+        let request = DeleteGroupsRequest { groups_names };
         let answer = client.call(&request, version.min(3));
         let results = answer.decode::<DeleteGroupsResponse<'_>>().results;
         let errors: Vec<i16> = results.iter().map(|result| result.error_code).collect();
         assert_eq!(errors, [0, ErrorCode::GroupIdNotFound.code()], "delete v{version}");
     }
+}
+
+/// What is wrong with one partition, and what with the group as a whole.
+#[test]
+fn offsets_of_a_group_that_reads() {
+    let broker = Broker::start();
+    let mut client = broker.connect();
+    client.create_topic("read", 1);
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: "readers".into(),
+        member_id: "reader".into(),
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_names: Some(vec!["read".into()]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    let answer = client.call(&request, 1);
+    let joined: ConsumerGroupHeartbeatResponse<'_> = answer.decode();
+    assert_eq!((joined.error_code, joined.member_epoch), (0, 1));
+
+    let partitions = [0, 7].map(|partition_index| OffsetDeleteRequestPartition { partition_index });
+    let topics = vec![OffsetDeleteRequestTopic { name: "read".into(), partitions: partitions.into() }];
+    let answer = client.call(&OffsetDeleteRequest { group_id: "readers".into(), topics }, 0);
+    let response: OffsetDeleteResponse<'_> = answer.decode();
+    let errors = response.topics[0].partitions.iter().map(|partition| partition.error_code);
+    let expected = [ErrorCode::GroupSubscribedToTopic, ErrorCode::UnknownTopicOrPartition];
+    assert_eq!(errors.collect::<Vec<_>>(), expected.map(ErrorCode::code));
+
+    // A member in another epoch: the group says so, and no topic.
+    let topics = vec![OffsetFetchRequestTopics {
+        name: "read".into(),
+        partition_indexes: vec![0],
+        ..Default::default()
+    }];
+    let group = OffsetFetchRequestGroup {
+        group_id: "readers".into(),
+        member_id: Some("reader".into()),
+        member_epoch: 9,
+        topics: Some(topics),
+    };
+    let answer = client.call(&OffsetFetchRequest { groups: vec![group], ..Default::default() }, 9);
+    let response: OffsetFetchResponse<'_> = answer.decode();
+    let group = &response.groups[0];
+    assert_eq!((group.error_code, group.topics.len()), (ErrorCode::StaleMemberEpoch.code(), 0));
 }
 
 fn join(client: &mut Client, version: i16, group: &str) -> (String, i32) {

@@ -1,4 +1,4 @@
-"""Consumer groups: committing, resuming, two members sharing partitions, leaving, metadata."""
+"""Consumer groups: committing, resuming, sharing partitions, static members, cooperative rebalances, metadata."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from clients import IS_3, PATIENCE_S, POLL_MS, admin, consumer, eventually, poll_until, producer, send_all
-from kafka import TopicPartition
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.admin import NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
@@ -24,12 +24,29 @@ def commit_of(offset, metadata=""):
     return OffsetAndMetadata(offset, metadata, -1) if IS_3 else OffsetAndMetadata(offset, metadata)
 
 
+class Diary(ConsumerRebalanceListener):
+    """What a member was given and had to give back, in order: ("+", partitions) and ("-", partitions)."""
+
+    def __init__(self):
+        self.entries = []
+
+    def on_partitions_assigned(self, assigned):
+        self.entries.append(("+", set(assigned)))
+
+    def on_partitions_revoked(self, revoked):
+        self.entries.append(("-", set(revoked)))
+
+    on_partitions_lost = on_partitions_revoked
+
+
 class Member(threading.Thread):
     """One group member in a thread of its own: polls, keeps what it got, commits after every poll."""
 
     def __init__(self, broker, topic, group, **config):
         super().__init__(daemon=True)
-        self.consumer = consumer(broker, topic, group_id=group, **{**MEMBER, **config})
+        self.consumer = consumer(broker, group_id=group, **{**MEMBER, **config})
+        self.diary = Diary()
+        self.consumer.subscribe([topic], listener=self.diary)
         self.values = []
         self.assigned = set()
         self.error = None
@@ -172,6 +189,68 @@ def test_a_member_that_vanishes_is_replaced_after_its_session(broker, unique, cl
         ghost.stdout.close()
     heir = members(topic, group)
     eventually(lambda: len(heir.assigned) == 2 and len(heir.values) >= 4)
+
+
+@pytest.mark.skipif(not IS_3, reason="kafka-python 2.0 has no static members")
+def test_a_static_member_restarts_and_nobody_rebalances(broker, unique, closing, members):
+    topic, group = unique("static"), unique("group")
+    closing(admin(broker)).create_topics([NewTopic(topic, 2, 1)])
+    static = {name: members(topic, group, group_instance_id=name) for name in ("one", "two")}
+    eventually(lambda: all(len(member.assigned) == 1 for member in static.values()))
+
+    def generation(member):
+        return member.consumer.group_metadata().generation_id
+
+    eventually(lambda: generation(static["one"]) == generation(static["two"]))
+    before = generation(static["one"])
+    # One of the two leads: both have their turn.
+    for name, other in (("one", "two"), ("two", "one")):
+        had, written = static[name].assigned, len(static[other].diary.entries)
+        static[name].leave()
+        static[name] = members(topic, group, group_instance_id=name)
+        eventually(lambda: static[name].assigned == had)
+        assert generation(static[name]) == before
+        assert len(static[other].diary.entries) == written, "the other has not noticed"
+    # Both go on: a commit of either is taken in the old generation.
+    send_all(closing(producer(broker)), topic, [b"0"], partition=0)
+    send_all(closing(producer(broker)), topic, [b"1"], partition=1)
+    eventually(lambda: all(len(member.values) == 1 for member in static.values()))
+
+
+@pytest.mark.skipif(not IS_3, reason="kafka-python 2.0 has no static members")
+def test_a_static_name_has_one_owner(broker, unique, closing, members):
+    from kafka.errors import FencedInstanceIdError
+
+    topic, group = unique("fenced"), unique("group")
+    closing(admin(broker)).create_topics([NewTopic(topic, 1, 1)])
+    first = members(topic, group, group_instance_id="one")
+    eventually(lambda: len(first.assigned) == 1)
+    second = members(topic, group, group_instance_id="one")
+    eventually(lambda: len(second.assigned) == 1)
+    # The first is told with its next heartbeat, which it only logs; whoever wants to commit hears of it.
+    send_all(closing(producer(broker)), topic, [b"0"])
+    eventually(lambda: isinstance(first.error, FencedInstanceIdError))
+    eventually(lambda: second.values == [b"0"])
+    assert second.error is None and len(second.assigned) == 1
+
+
+@pytest.mark.skipif(not IS_3, reason="kafka-python 2.0 has no cooperative assignor")
+def test_a_cooperative_rebalance_takes_no_more_than_it_must(broker, unique, closing, members):
+    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+    topic, group = unique("cooperative"), unique("group")
+    closing(admin(broker)).create_topics([NewTopic(topic, 4, 1)])
+    everything = {TopicPartition(topic, p) for p in range(4)}
+    config = {"partition_assignment_strategy": [CooperativeStickyAssignor]}
+    first = members(topic, group, **config)
+    eventually(lambda: first.assigned == everything)
+    second = members(topic, group, **config)
+    eventually(lambda: len(first.assigned) == 2 and len(second.assigned) == 2)
+    assert first.assigned | second.assigned == everything
+    taken = set().union(*(partitions for what, partitions in first.diary.entries if what == "-"))
+    assert taken == second.assigned, "and what the first kept was never taken from it"
+    given = set().union(*(partitions for what, partitions in second.diary.entries if what == "+"))
+    assert given == second.assigned
 
 
 def test_a_late_topic_partition_is_picked_up(broker, unique, closing, members):
