@@ -28,6 +28,8 @@
 //! | OffsetDelete | ok | NON_EMPTY_GROUP, or for consumers GROUP_SUBSCRIBED_TO_TOPIC where they read | the same | the same |
 //! | DeleteGroups | Dead | NON_EMPTY_GROUP | NON_EMPTY_GROUP | NON_EMPTY_GROUP |
 //!
+//! `answers.txt` has it all, with who asks and what is wrong with it.
+//!
 //! In every state a member that the group does not know is UNKNOWN_MEMBER_ID, one whose static name has
 //! moved to another id FENCED_INSTANCE_ID, a known one with another generation ILLEGAL_GENERATION (in
 //! that order), and a JoinGroup whose protocols cannot be agreed on INCONSISTENT_GROUP_PROTOCOL.
