@@ -216,6 +216,9 @@ impl ConsumerGroup {
     }
 
     /// The group as the classic protocol has it; `None` if the members share no assignor.
+    ///
+    /// Other than in Apache Kafka each has been assigned what it holds, not what it was to have: should the group
+    /// become a consumer group again before all have rejoined, nobody else is given what one still reads.
     fn as_classic(&self, members: &[&Member], cx: Cx<'_>) -> Option<GroupMetadata> {
         let offered = |member: &Member, name: &str| {
             let mut protocols = member.info.classic.iter().flat_map(|classic| &classic.protocols);
@@ -226,7 +229,8 @@ impl ConsumerGroup {
         let shared = names.find(|name| members.iter().all(|member| offered(member, name).is_some()))?;
         let stored = |member: &&Member| {
             let info = &member.info;
-            let target = self.target.get(&member.id).cloned().unwrap_or_default();
+            let mut held = Partitions::new();
+            member.held().for_each(|(topic, partition)| _ = held.entry(topic).or_default().insert(partition));
             MemberMetadata {
                 member_id: member.id.clone(),
                 group_instance_id: info.instance_id.clone(),
@@ -235,7 +239,7 @@ impl ConsumerGroup {
                 rebalance_timeout_ms: info.rebalance_timeout_ms,
                 session_timeout_ms: info.classic.as_ref().map_or(0, |classic| classic.session_timeout_ms),
                 subscription: offered(member, shared).unwrap_or_default(),
-                assignment: assignment(member, &target, cx.topics),
+                assignment: assignment(member, &held, cx.topics),
             }
         };
         Some(GroupMetadata {
