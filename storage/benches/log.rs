@@ -1,7 +1,8 @@
 //! What does a log cost over the system calls it makes?
 //!
 //! Questions: how fast is an append against a bare `pwritev` of the same bytes, and against a copy into a map; how fast
-//! is a read against a copy of the same bytes; what does a group commit add to a bare `fdatasync`.
+//! is a read against a copy of the same bytes; what does it take to find an offset or a time; what does a group commit
+//! add to a bare `fdatasync`.
 //!
 //! `cargo bench -p kindred-storage --bench log` runs all, with a word behind `--` those whose name has it. The
 //! directory is `TMPDIR`: name one on the disk to be measured. For a profile: `perf record` the binary that
@@ -174,6 +175,59 @@ fn append_then_read_tail(bencher: Bencher<'_, '_>) {
         append(&fixture.log, &batch);
         fixture.log.read(from, 1 << 20, true, fixture.log.marks().high()).unwrap().records.len()
     });
+}
+
+/// Batches of a log in which something is looked for, and how much later each begins.
+const LOOKED_IN: i64 = 4_000;
+const BATCH_MS: i64 = 500;
+const RECORDS_PER_BATCH: i64 = 16;
+
+/// A log of 64 MB in batches of 16 KB, half a second apart, in segments of so many bytes.
+fn to_look_in(segment_bytes: u64) -> Fixture {
+    let fixture = fixture();
+    fixture.log.set_config(LogConfig { segment_bytes, ..LogConfig::default() });
+    let value = vec![b'x'; 1_000];
+    for n in 0..LOOKED_IN {
+        let mut builder = BatchBuilder::new();
+        for i in 0..RECORDS_PER_BATCH {
+            builder.append(TimestampMs(NOW.0 + n * BATCH_MS + i), None, Some(&value), &[]);
+        }
+        append(&fixture.log, &builder.build());
+    }
+    fixture
+}
+
+/// Numbers below `n` from a fixed seed.
+fn anywhere(n: i64) -> impl FnMut() -> i64 {
+    let mut state = 1_u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((state >> 33) % n as u64) as i64
+    }
+}
+
+/// Reads one batch at any offset, of one segment and of 256.
+#[divan::bench(args = [1 << 30, 256 << 10])]
+fn look_up_offset_segments_of(bencher: Bencher<'_, '_>, segment_bytes: u64) {
+    let fixture = to_look_in(segment_bytes);
+    let mut offset = anywhere(LOOKED_IN * RECORDS_PER_BATCH);
+    let high = fixture.log.marks().high();
+    bencher.bench_local(|| fixture.log.read(Offset(offset()), 1, true, high).unwrap().next_offset);
+}
+
+/// Finds the first record as young as any time: what ListOffsets asks.
+#[divan::bench(args = [1 << 30, 256 << 10])]
+fn look_up_time_segments_of(bencher: Bencher<'_, '_>, segment_bytes: u64) {
+    let fixture = to_look_in(segment_bytes);
+    let mut time = anywhere(LOOKED_IN * BATCH_MS);
+    bencher.bench_local(|| fixture.log.offset_for_timestamp(TimestampMs(NOW.0 + time())).unwrap());
+}
+
+/// Finds the youngest record: ListOffsets with -3.
+#[divan::bench(args = [1 << 30, 256 << 10])]
+fn look_up_youngest_segments_of(bencher: Bencher<'_, '_>, segment_bytes: u64) {
+    let fixture = to_look_in(segment_bytes);
+    bencher.bench_local(|| fixture.log.max_timestamp().unwrap());
 }
 
 /// One batch, then a group commit of the log.

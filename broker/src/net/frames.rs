@@ -8,6 +8,9 @@ use protocol::frame::{FrameError, LENGTH_BYTES, frame_size};
 
 /// What one read asks for when no large frame is under way.
 const READ_BYTES: usize = 16 << 10;
+/// Room still worth reading into while handlers that wait hold frames, and with them the buffer. If a whole
+/// [`READ_BYTES`] had to be free, every request behind one that waits would take a new buffer.
+const ROOM_BYTES_MIN: usize = 4 << 10;
 /// The most that is reserved on the word of a length prefix alone. The allocator hands out memory it has touched, so
 /// a reservation is not free: with 2 MiB, a hundred peers that promised much and sent little cost 110 MB.
 const RESERVE_BYTES_MAX: usize = 128 << 10;
@@ -49,14 +52,22 @@ impl Frames {
 
     /// Where the next read puts its bytes: room for the rest of the frame under way, within reason.
     pub(super) fn space(&mut self) -> &mut BytesMut {
-        let wanted = match self.size() {
-            Ok(Some(size)) => (LENGTH_BYTES + size).saturating_sub(self.buffer.len()),
-            _ => READ_BYTES,
-        };
         if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES_MAX {
             self.buffer = BytesMut::new();
         }
-        if self.buffer.capacity() - self.buffer.len() < READ_BYTES.min(wanted.max(1)) {
+        let room = self.buffer.capacity() - self.buffer.len();
+        let (wanted, enough) = match self.size() {
+            Ok(Some(size)) => {
+                let rest = (LENGTH_BYTES + size).saturating_sub(self.buffer.len());
+                (rest, room >= READ_BYTES.min(rest.max(1)))
+            }
+            // What no frame holds any more is to be had for nothing.
+            _ => (
+                READ_BYTES,
+                room >= READ_BYTES || self.buffer.try_reclaim(READ_BYTES) || room >= ROOM_BYTES_MIN,
+            ),
+        };
+        if !enough {
             // At most doubles what has really arrived.
             let limit = RESERVE_BYTES_MAX.max(self.buffer.len());
             self.buffer.reserve(wanted.clamp(READ_BYTES, limit));
@@ -94,6 +105,20 @@ mod tests {
             assert_eq!(seen, [&b"abc"[..], b"d", b"ef"], "cut at {cut}");
             assert!(!frames.is_mid_frame());
         }
+    }
+
+    #[test]
+    fn frames_that_are_held_share_a_buffer() {
+        let mut frames = Frames::new(100);
+        let held: Vec<Bytes> = (0..100)
+            .map(|_| {
+                feed(&mut frames, b"\0\0\0\x64");
+                feed(&mut frames, &[7; 100]);
+                frames.next().expect("the length is good").expect("it is whole")
+            })
+            .collect();
+        let step = LENGTH_BYTES + 100;
+        assert!(held.windows(2).all(|pair| pair[0].as_ptr() as usize + step == pair[1].as_ptr() as usize));
     }
 
     #[test]

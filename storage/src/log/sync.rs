@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
 use protocol::types::Offset;
 
 use super::PartitionLog;
@@ -83,7 +84,16 @@ impl PartitionLog {
         if self.synced() >= wanted {
             return Ok(self.synced());
         }
-        let _one_at_a_time = self.syncing.lock();
+        let one_at_a_time = self.syncing.lock();
+        let synced = self.sync_alone(wanted);
+        // To whoever waits longest: one who comes back at once would else take it again, and those whom his last sync
+        // covered would wait on.
+        MutexGuard::unlock_fair(one_at_a_time);
+        synced
+    }
+
+    /// As [`Self::sync`], by the one who may.
+    fn sync_alone(&self, wanted: Offset) -> Result<Offset, LogFailed> {
         // Another sync may have covered us while we waited for it.
         if self.synced() >= wanted {
             return Ok(self.synced());
