@@ -86,8 +86,8 @@ impl PartitionLog {
         }
         let one_at_a_time = self.syncing.lock();
         let synced = self.sync_alone(wanted);
-        // To whoever waits longest: one who comes back at once would else take it again, and those whom his last sync
-        // covered would wait on.
+        // To whoever waits longest: one who comes back at once would else take it again, and the others, covered by then,
+        // would wait on.
         MutexGuard::unlock_fair(one_at_a_time);
         synced
     }
