@@ -104,6 +104,9 @@ fn the_leader_is_told_who_is_in_the_group_and_nobody_else() {
                 group_id: group.as_str().into(),
                 generation_id: 1,
                 member_id: one.member_id.clone(),
+                // Mandatory from version 5 on.
+                protocol_type: (version >= 5).then_some("consumer".into()),
+                protocol_name: (version >= 5).then_some("range".into()),
                 assignments: if one.member_id == leader { assignments.clone() } else { vec![] },
                 ..Default::default()
             };
