@@ -41,7 +41,7 @@ pub(crate) fn partitions(
             Load::new(&topic, &shape, 1).send(contender.address());
             let megabytes = (REQUESTS * VALUE_BYTES / 1_000_000) as u64;
             let mut load = Load::new(&topic, &shape, megabytes);
-            let requests = load.requests();
+            let requests = load.records();
             let cost = cost(contender, requests, || load.send(contender.address()));
             contender.connect().delete_topic(&topic);
             report.add(

@@ -75,10 +75,6 @@ impl Load {
         }
     }
 
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests
-    }
-
     pub(crate) fn records(&self) -> u64 {
         self.requests * self.records_per_request
     }
