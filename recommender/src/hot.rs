@@ -105,6 +105,9 @@ pub(crate) type Sums = [f64; LIVES];
 /// Their natural logarithms.
 pub(crate) type Logs = [f32; LIVES];
 
+/// Those of an item nobody liked.
+const NO_LOGS: Logs = [f32::MIN; LIVES];
+
 /// Popularity of every item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hot {
@@ -204,30 +207,15 @@ impl Hot {
         self.sums.get(item.at()).map_or(0.0, |sums| sums[life])
     }
 
-    /// What makes shares of an item's sums: 1 over the highest of all items, and the logarithm of that highest, by
-    /// half-life.
-    pub(crate) fn scale(&self) -> (Sums, Logs) {
-        let top = |life: usize| self.tops[life].first().map(|item| item.at());
-        (
-            // A greatest sum as small as this has no meaning left, and its inverse would not be finite.
-            std::array::from_fn(|life| {
-                top(life)
-                    .map(|at| self.sums[at][life])
-                    .filter(|&sum| sum > 1e-290)
-                    .map_or(0.0, |sum| 1.0 / sum)
-            }),
-            std::array::from_fn(|life| top(life).map_or(0.0, |at| self.logs[at][life])),
-        )
+    /// By half-life, the logarithm of the highest sum of all items, which makes shares of the others: 0 if there is
+    /// none.
+    pub(crate) fn greatest_logs(&self) -> Logs {
+        std::array::from_fn(|life| self.tops[life].first().map_or(0.0, |item| self.logs[item.at()][life]))
     }
 
-    /// An item's sums at every half-life, from the common landmarks.
-    pub(crate) fn sums(&self, item: ItemIdx) -> Sums {
-        self.sums.get(item.at()).copied().unwrap_or_default()
-    }
-
-    /// Their logarithms.
-    pub(crate) fn logs(&self, item: ItemIdx) -> Logs {
-        self.logs.get(item.at()).copied().unwrap_or([f32::MIN; LIVES])
+    /// The logarithms of an item's sums at every half-life, from the common landmarks.
+    pub(crate) fn logs(&self, item: ItemIdx) -> &Logs {
+        self.logs.get(item.at()).unwrap_or(&NO_LOGS)
     }
 
     /// The items with the highest sums at a half-life, best first, at most [`TOP`].

@@ -392,7 +392,7 @@ impl Recommender {
     /// Whether there is anything in a user's history to go by.
     pub fn has_history(&self, id: &str) -> bool {
         let ring = self.state.users.find(id).map(|user| self.state.users.ring(user));
-        ring.is_some_and(|ring| ring.newest_first().any(|visit| visit.is_liked()))
+        ring.is_some_and(|ring| ring.liked().next().is_some())
     }
 
     /// Whether an item is known.
@@ -481,9 +481,9 @@ impl Recommender {
     fn learn_fusion(&mut self, user: UserIdx, item: ItemIdx, time_ms: i64) {
         let mut scratch = self.scratch();
         let ring = self.state.users.ring(user);
-        let before = ring.newest_first().filter(|visit| visit.is_liked() && visit.time_ms != time_ms);
+        let before = ring.liked_at().filter(|&(_, liked_ms)| liked_ms != time_ms);
         scratch.history.clear();
-        scratch.history.extend(before.map(|visit| visit.item));
+        scratch.history.extend(before.map(|(item, _)| item));
         let sketch = self.fusion.sketch(scratch.history.len());
         gather(self.sources(), Some(user), Breadth::Strongest, &sketch, &mut scratch);
         let visits = ring.newest_first();
@@ -574,7 +574,7 @@ impl Recommender {
 
     /// Forgets a user: see [`State`]'s `forget`. The items of its history change with it.
     fn forget(&mut self, user: UserIdx) {
-        let met: Vec<ItemIdx> = self.state.users.ring(user).newest_first().map(|visit| visit.item).collect();
+        let met: Vec<ItemIdx> = self.state.users.ring(user).signs().map(|(item, _)| item).collect();
         met.iter().for_each(|item| self.changed.items.add(item.0));
         let liked = self.state.users.liked(user);
         let actions = &self.config.actions;
@@ -663,8 +663,8 @@ impl Recommender {
     fn score(&self, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
         self.fusion.score(&self.state, choice, scratch);
         if let (ModelChoice::Fused, Some(user)) = (choice, asked.user) {
-            let disliked = self.state.users.ring(user).newest_first().filter(|visit| visit.sign < 0);
-            dislikes::lower(&self.state, disliked.map(|visit| visit.item), scratch);
+            let disliked = self.state.users.ring(user).signs().filter(|&(_, sign)| sign < 0);
+            dislikes::lower(&self.state, disliked.map(|(item, _)| item), scratch);
         }
     }
 
@@ -707,9 +707,9 @@ impl Recommender {
     /// The items not to recommend to this user, in order of index: disliked ones, and unless allowed those acted on.
     fn own(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &Scratch) -> Vec<ItemIdx> {
         let ring = asked.user.map(|user| self.state.users.ring(user));
-        let visits = ring.into_iter().flat_map(Ring::newest_first);
-        let acted = visits.filter(|visit| visit.sign < 0 || (visit.sign > 0 && !request.allow_seen));
-        let mut own: Vec<ItemIdx> = acted.map(|visit| visit.item).collect();
+        let signs = ring.into_iter().flat_map(Ring::signs);
+        let acted = signs.filter(|&(_, sign)| sign < 0 || (sign > 0 && !request.allow_seen));
+        let mut own: Vec<ItemIdx> = acted.map(|(item, _)| item).collect();
         if !request.allow_seen {
             own.extend(ring.map_or(&[][..], Ring::older));
             own.extend(&scratch.history);
@@ -724,8 +724,7 @@ impl Recommender {
         let user = match request.history {
             History::User(id) => {
                 let Some(user) = self.state.users.find(id) else { return (AnswerKind::UnknownUser, None) };
-                let liked = self.state.users.ring(user).newest_first().filter(|visit| visit.is_liked());
-                history.extend(liked.map(|visit| visit.item));
+                history.extend(self.state.users.ring(user).liked());
                 Some(user)
             }
             History::Items(items) => {

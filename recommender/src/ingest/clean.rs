@@ -14,6 +14,7 @@ use super::action::ActionId;
 use super::event::Event;
 use super::rejection::{Rejection, shortened};
 use crate::config::Config;
+use crate::state::ring::FAR;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 /// The facts of an event that passed, as far as learning needs them.
@@ -93,7 +94,7 @@ fn check_time(time_ms: i64, record_ms: i64, config: &Config) -> Result<(), Rejec
         return Err(Rejection::BeforeEpoch);
     }
     let (ahead_ms, max_ms) = (time_ms.saturating_sub(record_ms), config.time_ahead_max_ms);
-    if ahead_ms > max_ms { Err(Rejection::TooFarAhead { ahead_ms, max_ms }) } else { Ok(()) }
+    if ahead_ms > max_ms || time_ms > FAR { Err(Rejection::TooFarAhead { ahead_ms, max_ms }) } else { Ok(()) }
 }
 
 /// A rating says more than that it was given: a low one is a dislike, a middling one says little.

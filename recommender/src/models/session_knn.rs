@@ -75,8 +75,7 @@ impl Model for SessionKnn {
         let mut sums: Vec<(ItemIdx, f32)> = Vec::new();
         for near in nearest(question) {
             let weight = (1.0 - 0.1 * near.back as f32).max(0.0) * near.likeness;
-            let liked = state.users.ring(near.user).newest_first().filter(|visit| visit.is_liked());
-            sums.extend(liked.map(|visit| (visit.item, weight)));
+            sums.extend(state.users.ring(near.user).liked().map(|item| (item, weight)));
         }
         // Stable, so that an item's parts are added in the order of its neighbours.
         sums.sort_by_key(|part| part.0);

@@ -10,6 +10,7 @@
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math::ln;
 use crate::state::State;
+use crate::state::postings::POSTING_MAX;
 
 pub(crate) const NAME: &str = "user-knn";
 pub(crate) const DECAY: f32 = 0.9;
@@ -23,11 +24,15 @@ pub(crate) const NEIGHBOURS: usize = 80;
 /// How many of a neighbour's latest events are looked at.
 pub(crate) const VISITS_ASKED: usize = 50;
 
+/// Slots of the table that users are found in: under half of them filled, and small enough to stay in cache where
+/// one place for every user would not.
+const SLOTS: usize = (HISTORY_ASKED * POSTING_MAX * 2).next_power_of_two();
+
 /// Reusable memory.
 #[derive(Debug, Default)]
 pub(crate) struct Nearby {
-    /// Position in `found` plus one, by user.
-    places: Vec<u32>,
+    /// Position in `found` plus one, in the slot of the user's hash or the next free one behind it.
+    places: Vec<u16>,
     found: Vec<(f32, UserIdx)>,
 }
 
@@ -39,12 +44,8 @@ impl Nearby {
         history: &[ItemIdx],
         own: Option<UserIdx>,
     ) -> &[(f32, UserIdx)] {
-        if self.places.len() < state.users.len() {
-            self.places.resize(state.users.len(), 0);
-        }
-        for &(_, user) in &self.found {
-            self.places[user.at()] = 0;
-        }
+        self.places.clear();
+        self.places.resize(SLOTS, 0);
         self.found.clear();
         let total = state.users.with_likes().max(1) as f32;
         let mut decay = 1.0;
@@ -60,18 +61,24 @@ impl Nearby {
     }
 
     fn add(&mut self, user: UserIdx, amount: f32) {
-        let place = &mut self.places[user.at()];
-        if *place == 0 {
-            self.found.push((0.0, user));
-            *place = self.found.len() as u32;
+        let mut slot = (user.0.wrapping_mul(0x9E37_79B1) >> 16) as usize % SLOTS;
+        loop {
+            match usize::from(self.places[slot]) {
+                0 => {
+                    self.found.push((amount, user));
+                    self.places[slot] = self.found.len() as u16;
+                    return;
+                }
+                place if self.found[place - 1].1 == user => {
+                    self.found[place - 1].0 += amount;
+                    return;
+                }
+                _ => slot = (slot + 1) % SLOTS,
+            }
         }
-        self.found[*place as usize - 1].0 += amount;
     }
 
     fn keep_nearest(&mut self, state: &State, own: Option<UserIdx>) {
-        for &(_, user) in &self.found {
-            self.places[user.at()] = 0;
-        }
         self.found.retain(|&(_, user)| Some(user) != own);
         for (similarity, user) in &mut self.found {
             *similarity /= (state.users.likes(*user).max(1) as f32).sqrt();

@@ -6,7 +6,7 @@
 
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
-use crate::math::ln;
+use crate::math;
 use crate::models::set::Models;
 use crate::models::user_knn::{self, Nearby};
 use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN};
@@ -28,8 +28,17 @@ const OPTIONAL_ASKED: usize = 50;
 /// ln of the share below which candidates are alike: a ten-thousandth of the greatest.
 pub(crate) const LOG_MIN: f32 = -9.2;
 
+/// Places in a row: one for each model that goes by the history, and some that stay 0, so that a row is half a line
+/// of cache and its sums are taken several at a time.
+pub(crate) const LANES: usize = 8;
+
+/// One number for each model that goes by the history, in the order of the columns.
+pub(crate) type Lanes = [f32; LANES];
+
 /// Scores of one candidate by the models that go by the history.
-pub(crate) type Row = [f32; PERSONAL];
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
+pub(crate) struct Row(pub(crate) Lanes);
 
 /// Reusable memory of one request.
 #[derive(Debug, Default)]
@@ -53,7 +62,7 @@ pub(crate) struct Scratch {
     nearby: Nearby,
     order: Vec<f32>,
     /// By model, 1 over its greatest score among all candidates, before any were dropped.
-    pub(crate) scale: Row,
+    pub(crate) scale: Lanes,
 }
 
 /// What scores come from.
@@ -67,7 +76,7 @@ pub(crate) struct Sources<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sketch {
     /// Of the shares.
-    pub(crate) shares: Row,
+    pub(crate) shares: Lanes,
     /// Of the logarithm of the sum of shares.
     pub(crate) log: f32,
     /// Of the logarithms of popularity.
@@ -102,12 +111,15 @@ impl Scratch {
         }
     }
 
-    /// Finds each model's greatest score among the candidates.
-    fn rescale(&mut self) {
-        let mut greatest = [0.0f32; PERSONAL];
-        for row in &self.rows {
-            for (most, &value) in greatest.iter_mut().zip(row) {
-                *most = most.max(value);
+    /// Completes the scores of pairs by what depends on the candidate alone, and finds each model's greatest.
+    fn finish(&mut self, state: &State) {
+        let mut greatest = Lanes::default();
+        for (&item, row) in self.items.iter().zip(&mut self.rows) {
+            let rarity = state.items.reach(item).rarity;
+            row.0[COSINE] *= rarity;
+            row.0[COOCCURRENCE] *= rarity;
+            for (most, &value) in greatest.iter_mut().zip(&row.0) {
+                *most = if value > *most { value } else { *most };
             }
         }
         self.scale = greatest.map(|most| if most > 0.0 { 1.0 / most } else { 0.0 });
@@ -119,22 +131,23 @@ impl Scratch {
         if self.items.len() <= PERSONAL_MAX {
             return;
         }
-        let (_, log_greatest) = state.hot.scale();
-        let (scale, places) = (self.scale, &self.items);
-        let strength = |(row, &item): (&Row, &ItemIdx)| {
-            let shares: Row = std::array::from_fn(|column| row[column] * scale[column]);
-            let linear: f32 = shares.iter().zip(sketch.shares).map(|(share, weight)| share * weight).sum();
-            let together = ln(shares.iter().sum::<f32>().max(f32::MIN_POSITIVE));
-            let logs = state.hot.logs(item);
-            let popular: f32 = (0..LIVES)
-                .map(|life| sketch.popular[life] * (logs[life] - log_greatest[life]).max(LOG_MIN))
-                .sum();
-            linear + sketch.log * together + popular
-        };
+        let log_greatest = state.hot.greatest_logs();
+        let scale = self.scale;
+        let weights: Lanes = std::array::from_fn(|lane| scale[lane] * sketch.shares[lane]);
         self.scores.clear();
-        self.scores.extend(self.rows.iter().zip(places).map(strength));
         self.order.clear();
-        self.order.extend(self.scores.iter().copied());
+        for row in &self.rows {
+            self.scores.push(math::dot(&row.0, &weights));
+            self.order.push(math::dot(&row.0, &scale).max(f32::MIN_POSITIVE));
+        }
+        // By themselves, because logarithms side by side are taken several at a time.
+        self.order.iter_mut().for_each(|together| *together = math::ln(*together));
+        for ((score, together), &item) in self.scores.iter_mut().zip(&self.order).zip(&self.items) {
+            let logs = state.hot.logs(item);
+            let shares: Logs = std::array::from_fn(|life| (logs[life] - log_greatest[life]).max(LOG_MIN));
+            *score += sketch.log * together + math::dot(&shares, &sketch.popular);
+        }
+        self.order.copy_from_slice(&self.scores);
         let (_, &mut least, _) = self.order.select_nth_unstable_by(PERSONAL_MAX - 1, |a, b| b.total_cmp(a));
         let mut kept = 0;
         for place in 0..self.items.len() {
@@ -152,14 +165,14 @@ impl Scratch {
         self.rows.truncate(kept);
     }
 
-    fn row(&mut self, item: ItemIdx) -> &mut Row {
+    fn row(&mut self, item: ItemIdx) -> &mut Lanes {
         let place = &mut self.places[item.at()];
         if *place == 0 {
             self.items.push(item);
-            self.rows.push([0.0; PERSONAL]);
+            self.rows.push(Row::default());
             *place = self.items.len() as u32;
         }
-        &mut self.rows[*place as usize - 1]
+        &mut self.rows[*place as usize - 1].0
     }
 }
 
@@ -195,12 +208,7 @@ pub(crate) fn gather(
     let history = std::mem::take(&mut scratch.history);
     walk_rows(state, &history, scratch);
     ask_users(state, &history, own, scratch);
-    for (&item, row) in scratch.items.iter().zip(&mut scratch.rows) {
-        let factor = item_cosine::factor(state.items.users(item));
-        row[COSINE] *= factor;
-        row[COOCCURRENCE] *= factor;
-    }
-    scratch.rescale();
+    scratch.finish(state);
     if matches!(breadth, Breadth::Strongest) {
         scratch.keep_strongest(state, sketch);
     }
@@ -268,15 +276,16 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     let (log_total, total) = (llr::log_of(total), total as f32);
     let mut decays = [1.0f32; PERSONAL];
     for &own in history.iter().take(HISTORY_ASKED) {
-        let users = state.items.users(own);
-        let cosine = decays[COSINE] * item_cosine::factor(users);
-        let closeness = decays[COOCCURRENCE] * item_cosine::factor(users);
-        let following = decays[RULES] * rules::factor(users);
-        let share = users as f32 / total;
-        let log_share = state.items.user_log(own) - log_total;
+        let reach = state.items.reach(own);
+        let cosine = decays[COSINE] * reach.rarity;
+        let closeness = decays[COOCCURRENCE] * reach.rarity;
+        let following = decays[RULES] * rules::factor(reach.users);
+        let share = reach.users as f32 / total;
+        let log_share = reach.log - log_total;
         for pair in state.pairs.neighbours(own) {
-            let expected = share * state.items.users(pair.item) as f32;
-            let log_expected = log_share + state.items.user_log(pair.item);
+            let other = state.items.reach(pair.item);
+            let expected = share * other.users as f32;
+            let log_expected = log_share + other.log;
             let row = scratch.row(pair.item);
             row[COSINE] += cosine * item_cosine::value(pair);
             row[LLR] += decays[LLR] * llr::value(pair.count, expected, log_expected);
@@ -292,11 +301,17 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
 
 fn ask_users(state: &State, history: &[ItemIdx], own: Option<UserIdx>, scratch: &mut Scratch) {
     let mut nearby = std::mem::take(&mut scratch.nearby);
-    for &(similarity, user) in nearby.find(state, history, own) {
-        let visits = state.users.ring(user).newest_first().filter(|visit| visit.is_liked());
-        for visit in visits.take(user_knn::VISITS_ASKED) {
-            scratch.row(visit.item)[USER_KNN] += similarity;
-        }
+    let nearest = nearby.find(state, history, own);
+    // Histories lie all over memory: asking for all of them first lets the processor wait for all at once.
+    let touched = nearest.iter().fold(0, |sum, &(_, user)| sum ^ state.users.ring(user).first_word());
+    std::hint::black_box(touched);
+    for &(similarity, user) in nearest {
+        state
+            .users
+            .ring(user)
+            .liked()
+            .take(user_knn::VISITS_ASKED)
+            .for_each(|item| scratch.row(item)[USER_KNN] += similarity);
     }
     scratch.nearby = nearby;
 }

@@ -26,7 +26,7 @@
 //! McFadden, Conditional logit analysis of qualitative choice behavior, 1974. Duchi, Hazan, Singer, Adaptive
 //! subgradient methods, JMLR 2011, figure 1.
 
-use super::candidates::{LOG_MIN, Scratch, Sketch};
+use super::candidates::{LOG_MIN, Lanes, Scratch, Sketch};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
 use crate::math::{exp, ln};
@@ -128,7 +128,7 @@ impl Fusion {
     pub(crate) fn sketch(&self, history: usize) -> Sketch {
         let weights = self.total(history);
         Sketch {
-            shares: std::array::from_fn(|column| weights[column]),
+            shares: lanes(&weights[..LOGS]),
             log: -weights[LOGS..POPULAR].iter().sum::<f32>() / LOG_MIN,
             popular: std::array::from_fn(|life| -weights[POPULAR + life] / LOG_MIN),
         }
@@ -137,7 +137,6 @@ impl Fusion {
     /// Turns the gathered scores into features.
     fn prepare(state: &State, scratch: &mut Scratch) {
         let count = scratch.items.len();
-        scratch.features.clear();
         let own = scratch.optional.len() / count.max(1);
         scratch.features.resize((OWN + 2 * own) * count, 0.0);
         for column in 0..own {
@@ -149,25 +148,28 @@ impl Fusion {
             }
         }
         for column in 0..PERSONAL {
+            let (shares, logs) = two(&mut scratch.features, count, column, LOGS + column);
             let scale = scratch.scale[column];
-            if scale > 0.0 {
-                let (shares, logs) = two(&mut scratch.features, count, column, LOGS + column);
-                for ((share, log), row) in shares.iter_mut().zip(logs).zip(&scratch.rows) {
-                    *share = row[column] * scale;
-                    *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
-                }
+            shares.iter_mut().zip(&scratch.rows).for_each(|(share, row)| *share = row.0[column] * scale);
+            for (log, share) in logs.iter_mut().zip(shares) {
+                *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
             }
         }
-        let (sum_scale, log_greatest) = state.hot.scale();
+        let greatest = state.hot.greatest_logs();
         for (place, &item) in scratch.items.iter().enumerate() {
-            let (sums, logs) = (state.hot.sums(item), state.hot.logs(item));
+            let logs = state.hot.logs(item);
             for life in 0..LIVES {
-                let share = (sums[life] * sum_scale[life]) as f32;
-                scratch.features[(POPULAR_SHARE + life) * count + place] = share;
-                scratch.features[(POPULAR + life) * count + place] =
-                    log_feature(logs[life] - log_greatest[life]);
+                scratch.features[(POPULAR + life) * count + place] = logs[life] - greatest[life];
             }
         }
+        for life in 0..LIVES {
+            let (logs, shares) = two(&mut scratch.features, count, POPULAR + life, POPULAR_SHARE + life);
+            for (share, log) in shares.iter_mut().zip(logs) {
+                *share = exp(*log);
+                *log = log_feature(*log);
+            }
+        }
+        scratch.features[SEEN * count..(RECENT + 1) * count].fill(0.0);
         let mut recency = 1.0;
         for back in 0..scratch.history.len() {
             if let Some(place) = scratch.find(scratch.history[back]) {
@@ -185,12 +187,12 @@ impl Fusion {
         }
         match choice {
             ModelChoice::Column(column) if column < PERSONAL => {
-                scratch.scores.extend(scratch.rows.iter().map(|row| row[column]));
+                scratch.scores.extend(scratch.rows.iter().map(|row| row.0[column]));
             }
             ModelChoice::Column(column) => {
                 let life = column - PERSONAL;
-                let (scale, _) = state.hot.scale();
-                let share = |&item: &ItemIdx| (state.hot.raw(item, life) * scale[life]) as f32;
+                let greatest = state.hot.greatest_logs()[life];
+                let share = |&item: &ItemIdx| exp(state.hot.logs(item)[life] - greatest);
                 scratch.scores.extend(scratch.items.iter().map(share));
             }
             // What was gathered are scores already.
@@ -313,6 +315,11 @@ fn context(history: usize) -> usize {
         5..=14 => 3,
         _ => 4,
     }
+}
+
+/// The weights of the models that go by the history, one to a lane.
+fn lanes(weights: &[f32]) -> Lanes {
+    std::array::from_fn(|lane| weights.get(lane).copied().unwrap_or(0.0))
 }
 
 fn log_feature(log: f32) -> f32 {

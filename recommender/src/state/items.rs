@@ -9,12 +9,33 @@ use crate::ingest::entity::ItemEntity;
 pub struct Items {
     ids: IdMap,
     items: Vec<Item>,
-    users: Vec<u32>,
-    /// Logarithms of `users`, for the inner loop of LLR.
-    user_logs: Vec<f32>,
+    reach: Vec<Reach>,
     categories: IdMap,
     /// Items of each category, in order of index.
     members: Vec<Vec<ItemIdx>>,
+}
+
+/// How many users came to an item, in the forms that ranking reads: together, because it reads them for every
+/// neighbour of every item of a history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(16))]
+pub(crate) struct Reach {
+    /// Users.
+    pub(crate) users: u32,
+    /// Their logarithm, of 1 if there are none.
+    pub(crate) log: f32,
+    /// 1/√users, of 1 if there are none.
+    pub(crate) rarity: f32,
+}
+
+impl Reach {
+    fn of(users: u32) -> Self {
+        Self {
+            users,
+            log: crate::models::llr::log_of(users),
+            rarity: crate::models::item_cosine::factor(users),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +84,12 @@ impl Items {
 
     /// Users who came to an item: n_i of the contingency tables.
     pub fn users(&self, item: ItemIdx) -> u32 {
-        self.users[item.at()]
+        self.reach[item.at()].users
     }
 
-    /// ln of [`Items::users`], of 1 if there are none.
-    pub(crate) fn user_log(&self, item: ItemIdx) -> f32 {
-        self.user_logs[item.at()]
+    /// The same, ready for ranking.
+    pub(crate) fn reach(&self, item: ItemIdx) -> Reach {
+        self.reach[item.at()]
     }
 
     /// An item's attributes, if there are any.
@@ -110,8 +131,7 @@ impl Items {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
             self.items.push(Item::default());
-            self.users.push(0);
-            self.user_logs.push(0.0);
+            self.reach.push(Reach::of(0));
         }
         Some(ItemIdx(index))
     }
@@ -126,15 +146,14 @@ impl Items {
     pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         self.ids.renumber(renumbering);
         renumbering.compact(&mut self.items);
-        renumbering.compact(&mut self.users);
-        renumbering.compact(&mut self.user_logs);
+        renumbering.compact(&mut self.reach);
         for members in &mut self.members {
             *members = members.iter().filter_map(|&item| renumbering.item(item)).collect();
         }
     }
 
     pub(crate) fn uncount_user(&mut self, item: ItemIdx) {
-        self.set_users(item, self.users[item.at()].saturating_sub(1));
+        self.reach[item.at()] = Reach::of(self.users(item).saturating_sub(1));
     }
 
     pub(crate) fn seen(&mut self, item: ItemIdx, time_ms: i64) {
@@ -143,7 +162,7 @@ impl Items {
     }
 
     pub(crate) fn count_user(&mut self, item: ItemIdx) {
-        self.set_users(item, self.users[item.at()].saturating_add(1));
+        self.reach[item.at()] = Reach::of(self.users(item).saturating_add(1));
     }
 
     /// Replaces an item's attributes. `categories_max`: how many categories there may be.
@@ -191,14 +210,9 @@ impl Items {
         self.ids.size_bytes()
             + self.categories.size_bytes()
             + self.items.capacity() * size_of::<Item>()
-            + (self.users.capacity() + self.user_logs.capacity()) * 4
+            + self.reach.capacity() * size_of::<Reach>()
             + members
             + attributes
-    }
-
-    fn set_users(&mut self, item: ItemIdx, users: u32) {
-        self.users[item.at()] = users;
-        self.user_logs[item.at()] = crate::models::llr::log_of(users);
     }
 
     fn join_category(&mut self, item: ItemIdx, number: u32) {
@@ -228,9 +242,9 @@ impl Snapshot for Items {
     fn save(&self, out: &mut Writer) {
         self.ids.save(out);
         self.categories.save(out);
-        for (item, &users) in self.items.iter().zip(&self.users) {
+        for (item, reach) in self.items.iter().zip(&self.reach) {
             out.i64(item.last_ms);
-            out.u32(users);
+            out.u32(reach.users);
             out.u8(u8::from(item.attributes.is_some()));
             if let Some(attributes) = &item.attributes {
                 save_attributes(attributes, out);
@@ -245,9 +259,7 @@ impl Snapshot for Items {
             Self { members: vec![Vec::new(); categories.len()], ids, categories, ..Self::default() };
         for index in 0..items.ids.len() as u32 {
             let mut item = Item { last_ms: input.i64()?, attributes: None };
-            let users = input.u32()?;
-            items.users.push(users);
-            items.user_logs.push(crate::models::llr::log_of(users));
+            items.reach.push(Reach::of(input.u32()?));
             if input.u8()? != 0 {
                 let attributes = load_attributes(input)?;
                 for &number in &attributes.categories {

@@ -94,7 +94,7 @@ impl State {
         let history = self.users.forget(user);
         let mut replayed = Ring::default();
         let mut before = Vec::new();
-        for visit in history.oldest_first().map(|visit| Visit { superseded: false, ..*visit }) {
+        for visit in history.oldest_first().map(|visit| Visit { superseded: false, ..visit }) {
             if visit.sign > 0 {
                 let new =
                     !replayed.supersede(visit.item) && history.older().binary_search(&visit.item).is_err();
@@ -107,7 +107,7 @@ impl State {
             }
             replayed.push(visit, usize::MAX);
         }
-        let items = || history.newest_first().map(|visit| visit.item);
+        let items = || history.signs().map(|(item, _)| item);
         items().chain(history.older().iter().copied()).for_each(|item| self.postings.remove(item, user));
         history.older().iter().for_each(|&item| self.items.uncount_user(item));
         self.pairs.drop_empty(items());
@@ -144,9 +144,8 @@ impl State {
 
 /// Fills `before` with the distinct liked items of a history other than `item`, most recent first.
 fn meet(ring: &Ring, item: ItemIdx, window: usize, before: &mut Vec<ItemIdx>) {
-    let met = ring.newest_first().filter(|visit| visit.is_liked() && visit.item != item);
     before.clear();
-    before.extend(met.map(|visit| visit.item).take(window));
+    before.extend(ring.liked().filter(|&met| met != item).take(window));
 }
 
 impl Snapshot for State {

@@ -9,6 +9,8 @@ use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
 pub struct Users {
     ids: IdMap,
     users: Vec<User>,
+    /// How many different items each liked: apart, because ranking looks at it for thousands of users.
+    likes: Vec<u32>,
     /// Users with at least one liked item, those dropped for want of room included: what they liked still counts.
     with_likes: u32,
 }
@@ -16,7 +18,6 @@ pub struct Users {
 #[derive(Debug, Default)]
 struct User {
     ring: Ring,
-    likes: u32,
     last_ms: i64,
     attributes: Option<Box<UserAttributes>>,
 }
@@ -48,7 +49,7 @@ impl Users {
 
     /// How many different items a user liked.
     pub fn likes(&self, user: UserIdx) -> u32 {
-        self.users[user.at()].likes
+        self.likes[user.at()]
     }
 
     /// The index of a user.
@@ -69,8 +70,7 @@ impl Users {
     /// The distinct items a user is known to have liked: those of the ring, newest first, then those before it.
     pub(crate) fn liked(&self, user: UserIdx) -> Vec<ItemIdx> {
         let ring = self.ring(user);
-        let mut liked: Vec<ItemIdx> =
-            ring.newest_first().filter(|visit| visit.is_liked()).map(|visit| visit.item).collect();
+        let mut liked: Vec<ItemIdx> = ring.liked().collect();
         let mut recent = liked.clone();
         recent.sort_unstable();
         liked.extend(ring.older().iter().filter(|item| recent.binary_search(item).is_err()));
@@ -84,9 +84,9 @@ impl Users {
 
     /// Forgets all but the id of a user, and says what its history was.
     pub(crate) fn forget(&mut self, user: UserIdx) -> Ring {
-        let forgotten = std::mem::take(&mut self.users[user.at()]);
-        self.with_likes -= u32::from(forgotten.likes > 0);
-        forgotten.ring
+        let likes = std::mem::take(&mut self.likes[user.at()]);
+        self.with_likes -= u32::from(likes > 0);
+        std::mem::take(&mut self.users[user.at()]).ring
     }
 
     /// Which users to drop when there are too many: the twentieth that was idle longest.
@@ -99,6 +99,7 @@ impl Users {
     pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         self.ids.renumber(renumbering);
         renumbering.compact(&mut self.users);
+        renumbering.compact(&mut self.likes);
     }
 
     /// Gives items in histories their new indexes.
@@ -110,6 +111,7 @@ impl Users {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
             self.users.push(User::default());
+            self.likes.push(0);
         }
         Some(UserIdx(index))
     }
@@ -124,7 +126,7 @@ impl Users {
     }
 
     pub(crate) fn count_liked(&mut self, user: UserIdx) {
-        let likes = &mut self.users[user.at()].likes;
+        let likes = &mut self.likes[user.at()];
         self.with_likes += u32::from(*likes == 0);
         *likes = likes.saturating_add(1);
     }
@@ -135,7 +137,7 @@ impl Users {
 
     pub(crate) fn size_bytes(&self) -> usize {
         let rings: usize = self.users.iter().map(|user| user.ring.size_bytes()).sum();
-        self.ids.size_bytes() + self.users.capacity() * size_of::<User>() + rings
+        self.ids.size_bytes() + self.users.capacity() * size_of::<User>() + self.likes.capacity() * 4 + rings
     }
 }
 
@@ -143,9 +145,9 @@ impl Snapshot for Users {
     fn save(&self, out: &mut Writer) {
         self.ids.save(out);
         out.u32(self.with_likes);
-        for user in &self.users {
+        for (user, &likes) in self.users.iter().zip(&self.likes) {
             user.ring.save(out);
-            out.u32(user.likes);
+            out.u32(likes);
             out.i64(user.last_ms);
             out.u8(u8::from(user.attributes.is_some()));
             if let Some(attributes) = &user.attributes {
@@ -160,13 +162,11 @@ impl Snapshot for Users {
         let ids = IdMap::load(input)?;
         let with_likes = input.u32()?;
         let mut users = Vec::with_capacity(ids.len());
+        let mut likes = Vec::with_capacity(ids.len());
         for _ in 0..ids.len() {
-            let mut user = User {
-                ring: Ring::load(input)?,
-                likes: input.u32()?,
-                last_ms: input.i64()?,
-                attributes: None,
-            };
+            let ring = Ring::load(input)?;
+            likes.push(input.u32()?);
+            let mut user = User { ring, last_ms: input.i64()?, attributes: None };
             if input.u8()? != 0 {
                 let age = Some(input.f64()?).filter(|age| !age.is_nan());
                 let known = input.u8()? != 0;
@@ -176,6 +176,6 @@ impl Snapshot for Users {
             }
             users.push(user);
         }
-        Ok(Self { ids, users, with_likes })
+        Ok(Self { ids, users, likes, with_likes })
     }
 }
