@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench -p kindred-recommender --bench speed
 //! USERS=1000000 ITEMS=100000 EVENTS=5000000 cargo bench -p kindred-recommender --bench speed
+//! SET=recommender.cooccurrence.row.max=40 cargo bench -p kindred-recommender --bench speed
 //! perf record -g target/release/deps/speed-*      # to see where the time goes
 //! ```
 //!
@@ -63,11 +64,21 @@ fn main() {
         events: number("EVENTS", 1_000_000),
     };
     println!("{} users, {} items, {} events, one thread", shape.users, shape.items, shape.events);
-    let mut recommender = Recommender::new(Config::default());
+    let mut recommender = Recommender::new(config());
     learn(&mut recommender, &shape);
     learn_json(&mut recommender, &shape);
     answer(&recommender, &shape);
     weigh(&recommender);
+}
+
+/// The default settings, with what `SET` (`key=value;key=value`) changes.
+fn config() -> Config {
+    let mut config = Config::default();
+    let set = std::env::var("SET").unwrap_or_default();
+    for (key, value) in set.split(';').filter_map(|setting| setting.split_once('=')) {
+        config.set(key, value).expect("SET names settings and their values");
+    }
+    config
 }
 
 fn learn(recommender: &mut Recommender, shape: &Shape) {
@@ -148,7 +159,7 @@ fn weigh(recommender: &Recommender) {
     recommender.save(&mut bytes);
     let saved = start.elapsed();
     let start = Instant::now();
-    let loaded = Recommender::load(Config::default(), &bytes).expect("the snapshot loads");
+    let loaded = Recommender::load(config(), &bytes).expect("the snapshot loads");
     println!(
         "snapshot: {:.1} MB, saved in {saved:?}, loaded in {:?}",
         bytes.len() as f64 / 1e6,

@@ -4,7 +4,7 @@
 //! additions, multiplications and shifts of bits, which IEEE 754 fixes.
 
 /// Natural logarithm of a positive, normal number.
-pub(crate) fn ln(x: f32) -> f32 {
+pub(crate) const fn ln(x: f32) -> f32 {
     let bits = x.to_bits();
     // x = m·2^e with m in [√½, √2), where the series is best.
     let shifted = bits.wrapping_sub(0x3f35_04f3);
@@ -35,11 +35,48 @@ pub(crate) fn dot(a: &[f32; 8], b: &[f32; 8]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
+/// Σ a·b over two slices of one length, in an order of its own: eight sums side by side, then those.
+pub(crate) fn dot_all(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        (0..8).for_each(|lane| sums[lane] += a[lane] * b[lane]);
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    dot(&sums, &[1.0; 8]) + rest
+}
+
+/// The least and the greatest of some numbers; of none, the greatest and the least there are.
+pub(crate) fn bounds(values: &[f32]) -> (f32, f32) {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let (mut least, mut most) = ([f32::MAX; 8], [f32::MIN; 8]);
+    let mut see = |lane: usize, value: f32| {
+        least[lane] = if value < least[lane] { value } else { least[lane] };
+        most[lane] = if value > most[lane] { value } else { most[lane] };
+    };
+    chunks.iter().for_each(|chunk| (0..8).for_each(|lane| see(lane, chunk[lane])));
+    rest.iter().enumerate().for_each(|(lane, &value)| see(lane, value));
+    (least.into_iter().fold(f32::MAX, f32::min), most.into_iter().fold(f32::MIN, f32::max))
+}
+
 const ROUNDING: f32 = 12_582_912.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_and_bounds_of_any_length() {
+        for length in [0u8, 1, 7, 8, 9, 30] {
+            let values: Vec<f32> = (0..length).map(|n| f32::from(n * 7 % 13) - 3.0).collect();
+            let ones = vec![1.0; values.len()];
+            assert_eq!(dot_all(&values, &ones), values.iter().sum::<f32>(), "{length}");
+            let sorted = |a: &f32, b: &f32| a.total_cmp(b);
+            let least = values.iter().copied().min_by(sorted).unwrap_or(f32::MAX);
+            let most = values.iter().copied().max_by(sorted).unwrap_or(f32::MIN);
+            assert_eq!(bounds(&values), (least, most), "{length}");
+        }
+    }
 
     #[test]
     fn near_the_exact_values() {
@@ -56,6 +93,7 @@ mod tests {
             assert!((exp(x) - exact).abs() <= 2e-5 * exact, "exp {x}: {} {exact}", exp(x));
         }
         assert_eq!(exp(-1e9), 0.0);
+        assert_eq!(exp(f32::MIN), 0.0);
         assert_eq!(ln(1.0), 0.0);
         assert_eq!(exp(0.0), 1.0);
     }

@@ -1,6 +1,6 @@
 //! [`Recommender`]: the one type its owner handles.
 
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Config, TopicRole};
@@ -248,7 +248,7 @@ impl Recommender {
         let mut scratch = self.scratch();
         let asked = self.ask(request, choice, &mut scratch)?;
         self.score(choice, &asked, &mut scratch);
-        let best = self.best(request, &asked, &scratch);
+        let best = self.best(request, &asked, &mut scratch);
         let witness = Witness {
             state: &self.state,
             actions: &self.config.actions,
@@ -278,7 +278,7 @@ impl Recommender {
         let mut list = |&choice| match self.ask(request, choice, &mut scratch) {
             Some(asked) => {
                 self.score(choice, &asked, &mut scratch);
-                self.best(request, &asked, &scratch).into_iter().map(|(_, item)| item).collect()
+                self.best(request, &asked, &mut scratch).into_iter().map(|(_, item)| item).collect()
             }
             None => Vec::new(),
         };
@@ -494,8 +494,7 @@ impl Recommender {
             passed.extend(&scratch.history);
             passed.extend(ring.older());
         }
-        passed.sort_unstable();
-        self.fusion.learn(&self.state, &mut scratch, item, |other| passed.binary_search(&other).is_ok());
+        self.fusion.learn(&self.state, &mut scratch, item, &passed);
         self.give_back(scratch);
     }
 
@@ -552,9 +551,10 @@ impl Recommender {
 
     /// The index of a user, making room for a new one if there is none.
     fn intern_user(&mut self, id: &str) -> Option<UserIdx> {
-        if self.state.users.find(id).is_none()
-            && let Some(renumbering) = self.state.make_room_for_user(self.config.users_max)
-        {
+        if let Some(user) = self.state.users.find(id) {
+            return Some(user);
+        }
+        if let Some(renumbering) = self.state.make_room_for_user(self.config.users_max) {
             self.changed.users.renumber(&renumbering);
             self.models.renumber_users(&renumbering);
         }
@@ -563,9 +563,10 @@ impl Recommender {
 
     /// The index of an item, making room for a new one if there is none.
     fn intern_item(&mut self, id: &str) -> Option<ItemIdx> {
-        if self.state.items.find(id).is_none()
-            && let Some(renumbering) = self.state.make_room_for_item(self.config.items_max)
-        {
+        if let Some(item) = self.state.items.find(id) {
+            return Some(item);
+        }
+        if let Some(renumbering) = self.state.make_room_for_item(self.config.items_max) {
             self.changed.items.renumber(&renumbering);
             self.models.renumber_items(&self.state, &renumbering);
         }
@@ -669,7 +670,7 @@ impl Recommender {
     }
 
     /// The page of candidates asked for, best first; equals by index.
-    fn best(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &Scratch) -> Vec<(f32, ItemIdx)> {
+    fn best(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &mut Scratch) -> Vec<(f32, ItemIdx)> {
         let items = &self.state.items;
         let now_ms = request.now_ms.unwrap_or(self.state.newest_ms);
         let excluded: Vec<ItemIdx> = request.exclude.iter().filter_map(|id| items.find(id)).collect();
@@ -681,17 +682,24 @@ impl Recommender {
                 && items.is_offered(item, now_ms)
                 && request.filter.is_none_or(|filter| filter.fits(items, item))
         };
-        let scored = scratch.scores.iter().copied().zip(scratch.items.iter().copied());
-        let mut ranked: Vec<(f32, ItemIdx)> =
-            scored.filter(|&(score, item)| score > 0.0 && may_show(item)).collect();
-        let best_first = |a: &(f32, ItemIdx), b: &(f32, ItemIdx)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let scored = scratch.scores.iter().zip(&scratch.items).filter(|&(&score, _)| score > 0.0);
+        scratch.keys.clear();
+        scratch.keys.extend(scored.map(|(&score, &item)| rank_key(score, item)));
+        let mut left = BinaryHeap::from(std::mem::take(&mut scratch.keys));
         let end = request.offset + request.n;
         let reordered = request.per_category_max.is_some() || request.diversity > 0.0;
-        if !reordered && ranked.len() > end && end > 0 {
-            ranked.select_nth_unstable_by(end - 1, best_first);
-            ranked.truncate(end);
+        let needed = if reordered { left.len() } else { end };
+        let mut ranked: Vec<(f32, ItemIdx)> = Vec::with_capacity(needed.min(left.len()));
+        // Best first, so that only what comes up is looked up.
+        while ranked.len() < needed
+            && let Some(key) = left.pop()
+        {
+            let (score, item) = of_rank_key(key);
+            if may_show(item) {
+                ranked.push((score, item));
+            }
         }
-        ranked.sort_unstable_by(best_first);
+        scratch.keys = left.into_vec();
         if request.diversity > 0.0 {
             // With a cap, any of the pool may be needed.
             let needed = if request.per_category_max.is_some() { usize::MAX } else { end };
@@ -752,6 +760,15 @@ impl Recommender {
     fn give_back(&self, scratch: Scratch) {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
+}
+
+/// A score above 0 and its item as one number: the greater the score, and among equals the lower the index, the greater.
+fn rank_key(score: f32, item: ItemIdx) -> u64 {
+    u64::from(score.to_bits()) << 32 | u64::from(!item.0)
+}
+
+fn of_rank_key(key: u64) -> (f32, ItemIdx) {
+    (f32::from_bits((key >> 32) as u32), ItemIdx(!(key as u32)))
 }
 
 /// A request resolved.

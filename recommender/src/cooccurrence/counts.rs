@@ -17,6 +17,9 @@
 //! A row keeps at most `recommender.cooccurrence.row.max` neighbours, give or take the quarter between two cuts,
 //! and drops those of least weight.
 
+use std::hint;
+use std::sync::LazyLock;
+
 use super::row::{ROW_MAX, Row};
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
@@ -54,6 +57,10 @@ impl Pairs {
         if self.rows.len() <= last.at() {
             self.rows.resize_with(last.at() + 1, Row::default);
         }
+        // Rows lie all over memory: asking for all of them first lets the processor wait for all at once.
+        let (rows, own) = (&self.rows, &self.rows[item.at()]);
+        let look = |&other: &ItemIdx| rows[other.at()].first_guess(item) ^ own.first_guess(other);
+        hint::black_box(before.iter().map(look).fold(0, |sum, word| sum ^ word));
         let count = u32::from(new);
         for (distance, &other) in (1..).zip(before) {
             let (weight, forward) = weights(distance);
@@ -104,6 +111,11 @@ impl Pairs {
         self.rows.get(item.at()).map_or(&[], Row::pairs)
     }
 
+    /// Something of an item's neighbours, for the sake of having it in cache.
+    pub(crate) fn first_word(&self, item: ItemIdx) -> u32 {
+        self.neighbours(item).first().map_or(0, |pair| pair.item.0)
+    }
+
     /// What is known of `other` as a neighbour of `item`.
     pub fn pair(&self, item: ItemIdx, other: ItemIdx) -> Option<&Pair> {
         self.rows.get(item.at())?.get(other)
@@ -127,7 +139,13 @@ impl Pairs {
 
 /// 1/√d and 1/d in units.
 fn weights(distance: usize) -> (u32, u32) {
-    let distance = distance.min(DISTANCE_MAX) as f32;
+    /// Those of the distances that a window usually has.
+    static NEAR: LazyLock<[(u32, u32); 64]> = LazyLock::new(|| std::array::from_fn(exact_weights));
+    NEAR.get(distance).copied().unwrap_or_else(|| exact_weights(distance))
+}
+
+fn exact_weights(distance: usize) -> (u32, u32) {
+    let distance = distance.clamp(1, DISTANCE_MAX) as f32;
     ((UNIT / distance.sqrt()).round() as u32, (UNIT / distance).round() as u32)
 }
 

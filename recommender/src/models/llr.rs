@@ -4,15 +4,21 @@
 //! G² ≈ 2·(k·ln(k/e) − (k − e)) with e = n_h·n_x/N, and 0 where k ≤ e. [`crate::cooccurrence::Margins::llr`] is the
 //! exact value, which answers show.
 
-use std::sync::LazyLock;
-
 use crate::math::ln;
 
 pub(crate) const NAME: &str = "llr";
 pub(crate) const DECAY: f32 = 0.98;
 
 /// ln(k) for the counts that nearly all pairs have.
-static LOGS: LazyLock<[f32; 512]> = LazyLock::new(|| std::array::from_fn(|k| log_of(k as u32)));
+static LOGS: [f32; 512] = {
+    let mut logs = [0.0; 512];
+    let mut k = 2;
+    while k < logs.len() {
+        logs[k] = ln(k as f32);
+        k += 1;
+    }
+    logs
+};
 
 /// ln(k), k being at least 1.
 pub(crate) fn log_of(count: u32) -> f32 {
@@ -23,7 +29,9 @@ pub(crate) fn log_of(count: u32) -> f32 {
 pub(crate) fn value(both: u32, expected: f32, log_expected: f32) -> f32 {
     let log = LOGS.get(both as usize).copied().unwrap_or_else(|| log_of(both));
     let both = both as f32;
-    if both <= expected { 0.0 } else { 2.0 * (both * (log - log_expected) - (both - expected)).max(0.0) }
+    let surprise = 2.0 * (both * (log - log_expected) - (both - expected)).max(0.0);
+    // Not computed in the branch, which nobody could predict.
+    if both <= expected { 0.0 } else { surprise }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! items of each half-life join them. The table is dense over items and reused between requests: nothing is
 //! cleared but what was touched.
 
+use std::hint;
+
+use crate::cooccurrence::Pair;
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math;
@@ -53,6 +56,8 @@ pub(crate) struct Scratch {
     pub(crate) features: Vec<f32>,
     /// The final score of each candidate, in the order of `items`.
     pub(crate) scores: Vec<f32>,
+    /// Scores and items packed for ranking.
+    pub(crate) keys: Vec<u64>,
     /// Position in `items` plus one, by item; 0 for those that are no candidates.
     places: Vec<u32>,
     /// What the models with memory of their own say, each sorted best first; by column of the fusion.
@@ -60,7 +65,8 @@ pub(crate) struct Scratch {
     /// The same as shares of each one's greatest: column by column, each in the order of `items`.
     pub(crate) optional: Vec<f32>,
     nearby: Nearby,
-    order: Vec<f32>,
+    /// The sum of each candidate's shares.
+    together: Vec<f32>,
     /// By model, 1 over its greatest score among all candidates, before any were dropped.
     pub(crate) scale: Lanes,
 }
@@ -134,35 +140,51 @@ impl Scratch {
         let log_greatest = state.hot.greatest_logs();
         let scale = self.scale;
         let weights: Lanes = std::array::from_fn(|lane| scale[lane] * sketch.shares[lane]);
-        self.scores.clear();
-        self.order.clear();
-        for row in &self.rows {
-            self.scores.push(math::dot(&row.0, &weights));
-            self.order.push(math::dot(&row.0, &scale).max(f32::MIN_POSITIVE));
+        self.scores.resize(self.rows.len(), 0.0);
+        self.together.resize(self.rows.len(), 0.0);
+        for ((row, score), together) in self.rows.iter().zip(&mut self.scores).zip(&mut self.together) {
+            *score = math::dot(&row.0, &weights);
+            *together = math::dot(&row.0, &scale).max(f32::MIN_POSITIVE);
         }
-        // By themselves, because logarithms side by side are taken several at a time.
-        self.order.iter_mut().for_each(|together| *together = math::ln(*together));
-        for ((score, together), &item) in self.scores.iter_mut().zip(&self.order).zip(&self.items) {
+        // In passes, because logarithms side by side are taken several at a time.
+        for (score, &together) in self.scores.iter_mut().zip(&self.together) {
+            *score += sketch.log * math::ln(together);
+        }
+        for (score, &item) in self.scores.iter_mut().zip(&self.items) {
             let logs = state.hot.logs(item);
             let shares: Logs = std::array::from_fn(|life| (logs[life] - log_greatest[life]).max(LOG_MIN));
-            *score += sketch.log * together + math::dot(&shares, &sketch.popular);
+            *score += math::dot(&shares, &sketch.popular);
         }
-        self.order.copy_from_slice(&self.scores);
-        let (_, &mut least, _) = self.order.select_nth_unstable_by(PERSONAL_MAX - 1, |a, b| b.total_cmp(a));
+        let best = Best::of(&self.scores, PERSONAL_MAX);
         let mut kept = 0;
         for place in 0..self.items.len() {
-            let item = self.items[place];
-            if self.scores[place] >= least {
-                self.items[kept] = item;
-                self.rows[kept] = self.rows[place];
-                kept += 1;
-                self.places[item.at()] = kept as u32;
-            } else {
-                self.places[item.at()] = 0;
-            }
+            // Written whether it is kept or not: which one it is nobody could predict.
+            let (item, keep) = (self.items[place], best.has(self.scores[place]));
+            self.items[kept] = item;
+            self.rows[kept] = self.rows[place];
+            kept += usize::from(keep);
+            self.places[item.at()] = if keep { kept as u32 } else { 0 };
         }
         self.items.truncate(kept);
         self.rows.truncate(kept);
+    }
+
+    /// Adds what is said of each neighbour to its scores.
+    fn add_rows(&mut self, neighbours: &[Pair], said: impl Fn(&Pair) -> Lanes) {
+        // Room for all to be new, given back below, so that none needs a branch that nobody could predict.
+        let mut next = self.items.len();
+        self.items.resize(next + neighbours.len(), ItemIdx::default());
+        self.rows.resize(next + neighbours.len(), Row::default());
+        for pair in neighbours {
+            let place = &mut self.places[pair.item.at()];
+            self.items[next] = pair.item;
+            next += usize::from(*place == 0);
+            *place = if *place == 0 { next as u32 } else { *place };
+            let row = &mut self.rows[*place as usize - 1].0;
+            row.iter_mut().zip(said(pair)).for_each(|(sum, value)| *sum += value);
+        }
+        self.items.truncate(next);
+        self.rows.truncate(next);
     }
 
     fn row(&mut self, item: ItemIdx) -> &mut Lanes {
@@ -173,6 +195,43 @@ impl Scratch {
             *place = self.items.len() as u32;
         }
         &mut self.rows[*place as usize - 1].0
+    }
+}
+
+/// Which scores are among the best: all from a bound on that so many reach, to within a thousandth of the scores'
+/// spread. Counting by buckets is several times as fast as finding the bound exactly.
+struct Best {
+    least: f32,
+    /// Buckets to one unit of score.
+    scale: f32,
+    from: usize,
+}
+
+impl Best {
+    const BUCKETS: usize = 1024;
+
+    /// The best of `scores`, `count` or a few more.
+    fn of(scores: &[f32], count: usize) -> Self {
+        let (least, most) = math::bounds(scores);
+        let scale = if most > least { Self::BUCKETS as f32 / (most - least) } else { 0.0 };
+        let mut best = Self { least, scale, from: 0 };
+        let mut counts = [0u32; Self::BUCKETS];
+        scores.iter().for_each(|&score| counts[best.bucket(score)] += 1);
+        let mut found = 0;
+        let enough = counts.iter().rposition(|&here| {
+            found += here as usize;
+            found >= count
+        });
+        best.from = enough.unwrap_or(0);
+        best
+    }
+
+    fn has(&self, score: f32) -> bool {
+        self.bucket(score) >= self.from
+    }
+
+    fn bucket(&self, score: f32) -> usize {
+        (((score - self.least) * self.scale) as i32 as usize).min(Self::BUCKETS - 1)
     }
 }
 
@@ -264,9 +323,12 @@ fn share_scores(fused: usize, scratch: &mut Scratch) {
 /// Adds the hottest items that are no candidates yet: what the history has does not use up the places.
 fn add_hottest(state: &State, scratch: &mut Scratch) {
     for life in 0..LIVES {
-        let top = state.hot.top(life).iter().copied();
-        for item in top.filter(|&item| scratch.find(item).is_none()).take(HOT_ASKED).collect::<Vec<_>>() {
-            scratch.row(item);
+        let mut left = HOT_ASKED;
+        for &item in state.hot.top(life) {
+            if left > 0 && scratch.find(item).is_none() {
+                scratch.row(item);
+                left -= 1;
+            }
         }
     }
 }
@@ -275,23 +337,26 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     let total = state.users.with_likes().max(1);
     let (log_total, total) = (llr::log_of(total), total as f32);
     let mut decays = [1.0f32; PERSONAL];
-    for &own in history.iter().take(HISTORY_ASKED) {
+    let asked = || history.iter().take(HISTORY_ASKED);
+    // Rows lie all over memory: asking for all of them first lets the processor wait for all at once.
+    hint::black_box(asked().fold(0, |sum, &own| sum ^ state.pairs.first_word(own)));
+    for &own in asked() {
         let reach = state.items.reach(own);
         let cosine = decays[COSINE] * reach.rarity;
         let closeness = decays[COOCCURRENCE] * reach.rarity;
         let following = decays[RULES] * rules::factor(reach.users);
         let share = reach.users as f32 / total;
         let log_share = reach.log - log_total;
-        for pair in state.pairs.neighbours(own) {
+        scratch.add_rows(state.pairs.neighbours(own), |pair| {
             let other = state.items.reach(pair.item);
-            let expected = share * other.users as f32;
-            let log_expected = log_share + other.log;
-            let row = scratch.row(pair.item);
-            row[COSINE] += cosine * item_cosine::value(pair);
-            row[LLR] += decays[LLR] * llr::value(pair.count, expected, log_expected);
-            row[COOCCURRENCE] += closeness * cooccurrence::value(pair);
-            row[RULES] += following * rules::value(pair);
-        }
+            let mut said = Lanes::default();
+            said[COSINE] = cosine * item_cosine::value(pair);
+            said[LLR] =
+                decays[LLR] * llr::value(pair.count, share * other.users as f32, log_share + other.log);
+            said[COOCCURRENCE] = closeness * cooccurrence::value(pair);
+            said[RULES] = following * rules::value(pair);
+            said
+        });
         decays[COSINE] *= item_cosine::DECAY;
         decays[LLR] *= llr::DECAY;
         decays[COOCCURRENCE] *= cooccurrence::DECAY;
@@ -302,9 +367,8 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
 fn ask_users(state: &State, history: &[ItemIdx], own: Option<UserIdx>, scratch: &mut Scratch) {
     let mut nearby = std::mem::take(&mut scratch.nearby);
     let nearest = nearby.find(state, history, own);
-    // Histories lie all over memory: asking for all of them first lets the processor wait for all at once.
-    let touched = nearest.iter().fold(0, |sum, &(_, user)| sum ^ state.users.ring(user).first_word());
-    std::hint::black_box(touched);
+    // Their histories too.
+    hint::black_box(nearest.iter().fold(0, |sum, &(_, user)| sum ^ state.users.ring(user).first_word()));
     for &(similarity, user) in nearest {
         state
             .users
@@ -314,4 +378,24 @@ fn ask_users(state: &State, history: &[ItemIdx], own: Option<UserIdx>, scratch: 
             .for_each(|item| scratch.row(item)[USER_KNN] += similarity);
     }
     scratch.nearby = nearby;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_are_those_of_a_sort_and_few_more() {
+        for (spread, count) in [(1.0, 1), (1.0, 400), (1e-20, 37), (3e20, 999), (0.0, 5)] {
+            let scores: Vec<f32> =
+                (0..1000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 8) as f32 * spread - 7.0).collect();
+            let best = Best::of(&scores, count);
+            let mut sorted = scores.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            assert!(sorted[..count].iter().all(|&score| best.has(score)), "{spread} {count}");
+            let kept = scores.iter().filter(|&&score| best.has(score)).count();
+            let alike = sorted[0] == sorted[999];
+            assert!(alike || kept < count + 20, "{spread} {count}: {kept}");
+        }
+    }
 }

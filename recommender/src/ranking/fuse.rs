@@ -29,7 +29,7 @@
 use super::candidates::{LOG_MIN, Lanes, Scratch, Sketch};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
-use crate::math::{exp, ln};
+use crate::math::{self, exp, ln};
 use crate::models::set::Models;
 use crate::models::{COLUMNS, OPTIONAL, OPTIONALS, PERSONAL, column_name, column_of, optional_of};
 use crate::state::State;
@@ -77,11 +77,11 @@ const RECENT_DECAY: f32 = 0.8;
 /// The first step of a weight.
 const RATE: f32 = 0.2;
 
-/// After this many likes, lessons become rarer: see [`Fusion::is_lesson`].
+/// After this many likes, lessons become rarer: see [`lesson_every`].
 const LESSONS_DENSE: u64 = 16_384;
 
 /// In the long run one like in this many is a lesson.
-const LESSON_EVERY_MAX: u64 = 64;
+const LESSON_EVERY_MAX: u64 = 256;
 
 type Weights = [f32; FEATURES];
 
@@ -111,16 +111,13 @@ impl Default for Fusion {
 
 impl Fusion {
     /// Counts a like, and says whether to learn from it.
-    ///
-    /// A lesson costs as much as an answer, some twenty times what counting costs. So while little is known every
-    /// like is one, and then one in 1 + likes/[`LESSONS_DENSE`], down to one in [`LESSON_EVERY_MAX`].
     pub(crate) fn is_lesson(&mut self) -> bool {
         let like = self.likes;
         self.likes += 1;
         if like < self.next_lesson {
             return false;
         }
-        self.next_lesson = like + (1 + like / LESSONS_DENSE).min(LESSON_EVERY_MAX);
+        self.next_lesson = like + lesson_every(like);
         true
     }
 
@@ -217,30 +214,21 @@ impl Fusion {
         to_chances(&mut scratch.scores);
     }
 
-    /// Learns that `taken` was taken out of the gathered candidates, of which those to `skip` do not count.
-    pub(crate) fn learn(
-        &mut self,
-        state: &State,
-        scratch: &mut Scratch,
-        taken: ItemIdx,
-        skip: impl Fn(ItemIdx) -> bool,
-    ) {
+    /// Learns that `taken` was taken out of the gathered candidates, of which those `passed` do not count.
+    pub(crate) fn learn(&mut self, state: &State, scratch: &mut Scratch, taken: ItemIdx, passed: &[ItemIdx]) {
         let Some(taken) = scratch.find(taken) else { return };
         let count = scratch.items.len();
         self.score(state, ModelChoice::Fused, scratch);
-        let mut kept = 0.0;
-        for (place, &item) in scratch.items.iter().enumerate() {
-            if place != taken && skip(item) {
+        for &item in passed {
+            if let Some(place) = scratch.find(item).filter(|&place| place != taken) {
                 scratch.scores[place] = 0.0;
             }
-            kept += scratch.scores[place];
         }
+        let kept: f32 = scratch.scores.iter().sum();
         let context = 1 + context(scratch.history.len());
         for f in 0..scratch.features.len() / count {
             let feature = &scratch.features[f * count..(f + 1) * count];
-            let expected: f32 =
-                feature.iter().zip(&scratch.scores).map(|(value, chance)| value * chance).sum();
-            let gradient = feature[taken] - expected / kept;
+            let gradient = feature[taken] - math::dot_all(feature, &scratch.scores) / kept;
             for set in [0, context] {
                 self.squares[set][f] += gradient * gradient;
                 self.weights[set][f] += RATE * gradient / self.squares[set][f].sqrt();
@@ -307,6 +295,17 @@ impl Fusion {
     }
 }
 
+/// One in how many likes is a lesson, after so many.
+///
+/// A lesson costs as much as an answer, some forty times what counting costs. So while little is known every like is
+/// one, then one in 1 + n with n = likes/[`LESSONS_DENSE`]; from a quarter of a million likes on, when a hundredth more
+/// lessons change little, one in n²/16, until at a million it is one in [`LESSON_EVERY_MAX`] and lessons take about a
+/// sixth of the time.
+fn lesson_every(likes: u64) -> u64 {
+    let n = (likes / LESSONS_DENSE).min(LESSON_EVERY_MAX);
+    (1 + n).max(n * n / 16).min(LESSON_EVERY_MAX)
+}
+
 fn context(history: usize) -> usize {
     match history {
         0 => 0,
@@ -353,5 +352,18 @@ impl Snapshot for Fusion {
         fusion.likes = input.u64()?;
         fusion.next_lesson = input.u64()?;
         Ok(fusion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lessons_become_rarer_and_never_denser() {
+        let every = |thousands: u64| lesson_every(thousands * 1024);
+        assert_eq!([0, 15, 16, 32, 256, 512, 1024, 4096].map(every), [1, 1, 2, 3, 17, 64, 256, 256]);
+        assert!((0..2000).all(|n| every(n) <= every(n + 1)));
+        assert_eq!(lesson_every(u64::MAX), LESSON_EVERY_MAX);
     }
 }

@@ -36,13 +36,16 @@ impl Witness<'_> {
             (0..parts.len()).filter(|&c| parts[c] > SHARE_MIN * total && total > 0.0).collect();
         order.sort_by(|&a, &b| parts[b].total_cmp(&parts[a]));
         order.truncate(REASONS_MAX);
-        order.into_iter().map(|column| self.reason(item, column, parts[column] / total)).collect()
+        let related = self.related(item);
+        order.into_iter().map(|column| self.reason(item, column, parts[column] / total, &related)).collect()
     }
 
-    fn reason(&self, item: ItemIdx, column: usize, share: f32) -> Reason {
+    /// `related`: the history's items to cite.
+    fn reason(&self, item: ItemIdx, column: usize, share: f32, related: &[(ItemIdx, Margins)]) -> Reason {
         // Popularity is nobody's in particular.
         let personal = !(PERSONAL..COLUMNS).contains(&column);
-        let because = if personal { self.evidence(item) } else { Vec::new() };
+        let cited = if personal { related } else { &[] };
+        let because: Vec<Evidence> = cited.iter().map(|&(own, margins)| self.cite(own, margins)).collect();
         let text = match because.first() {
             Some(first) => {
                 let name = first.title.as_deref().unwrap_or(&first.item_id);
@@ -55,7 +58,7 @@ impl Witness<'_> {
     }
 
     /// The history's items that a pair model goes by, strongest first.
-    fn evidence(&self, item: ItemIdx) -> Vec<Evidence> {
+    fn related(&self, item: ItemIdx) -> Vec<(ItemIdx, Margins)> {
         let state = self.state;
         let total = state.users.with_likes();
         let mut found: Vec<(f32, ItemIdx, Margins)> = Vec::new();
@@ -70,7 +73,7 @@ impl Witness<'_> {
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
         found.truncate(EVIDENCE_MAX);
-        found.into_iter().map(|(_, own, margins)| self.cite(own, margins)).collect()
+        found.into_iter().map(|(_, own, margins)| (own, margins)).collect()
     }
 
     fn cite(&self, own: ItemIdx, margins: Margins) -> Evidence {
