@@ -56,6 +56,7 @@ pub struct Config {
     pub(crate) event_items_max: usize,
     pub(crate) time_ahead_max_ms: i64,
     pub(crate) dedup_ids_max: usize,
+    pub(crate) memory_max: usize,
     pub(crate) users_max: usize,
     pub(crate) items_max: usize,
     pub(crate) history_max: usize,
@@ -98,6 +99,7 @@ impl Default for Config {
             event_items_max: 1000,
             time_ahead_max_ms: 3_600_000,
             dedup_ids_max: 262_144,
+            memory_max: 0,
             users_max: 1_000_000,
             items_max: 200_000,
             history_max: 100,
@@ -219,6 +221,15 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| c.dedup_ids_max.to_string(),
         set: |c, v| put(&mut c.dedup_ids_max, within(v, 0, 1 << 28)),
         expected: "0 to 268435456",
+    },
+    ConfigRow {
+        key: "recommender.memory.max",
+        doc: "Most bytes of what is learnt, going by how much there is of it: less is held. Beyond it the twentieth of \
+              the users or of the items that was idle longest is forgotten, of whichever take more. 0: as many bytes \
+              as the other bounds allow. Models with memory of their own come on top.",
+        get: |c| c.memory_max.to_string(),
+        set: |c, v| put(&mut c.memory_max, within(v, 0, 1 << 40)),
+        expected: "0 to 1099511627776",
     },
     ConfigRow {
         key: "recommender.users.max",

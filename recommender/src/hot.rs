@@ -15,6 +15,7 @@
 
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::decay::Decay;
+use crate::state::memory::doubling;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::state::window::Window;
 
@@ -259,6 +260,21 @@ impl Hot {
         ranked.truncate(n);
         ranked.sort_unstable_by(best_first);
         ranked
+    }
+
+    /// Makes every list of the windows as short as can be.
+    pub(crate) fn merge(&mut self) {
+        self.windows.iter_mut().for_each(Window::merge);
+    }
+
+    /// Most bytes that so many items may take, right after [`Hot::merge`].
+    pub(crate) fn size_bound(&self) -> usize {
+        let windows: usize = self.windows.iter().map(Window::size_bound).sum();
+        doubling::<Sums>(self.sums.len())
+            + doubling::<Logs>(self.logs.len())
+            + doubling::<u32>(self.counts.len())
+            + LIVES * TOP * 4
+            + windows
     }
 
     /// Bytes held, by capacity.

@@ -11,6 +11,7 @@ use std::hash::Hasher;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
+use crate::state::memory::{doubling, table};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 /// Dense index of an item, from 0, in order of first sight.
@@ -75,13 +76,15 @@ impl Renumbering {
         self.kept
     }
 
-    /// Moves the values of kept indexes together. Values beyond the last index are dropped.
+    /// Moves the values of kept indexes together, in a vector of at most twice the room. Values beyond the last index
+    /// are dropped.
     pub fn compact<T>(&self, values: &mut Vec<T>) {
         let mut old = 0;
         values.retain(|_| {
             old += 1;
             self.index(old - 1).is_some()
         });
+        values.shrink_to(2 * values.len());
     }
 }
 
@@ -149,6 +152,11 @@ impl IdMap {
             }
         }
         *self = kept;
+    }
+
+    /// Most bytes that so many ids may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        doubling::<u8>(self.text.len()) + doubling::<u32>(self.ends.len()) + table(self.ends.len())
     }
 
     /// Bytes held, by capacity.

@@ -21,6 +21,7 @@ use crate::ranking::fuse::{Fusion, ModelChoice};
 use crate::ranking::reasons::Witness;
 use crate::ranking::spread;
 use crate::serving::{Answer, AnswerKind, History, HotItem, HotList, Recommended, Request, Scope, Similar};
+use crate::state::memory::{self, Dropped};
 use crate::state::ring::{Ring, Visit};
 use crate::state::snapshot::{self, Reader, Snapshot, SnapshotError, Writer};
 use crate::state::users::UserAttributes;
@@ -108,6 +109,8 @@ pub struct Recommender {
     counters: Counters,
     changed: Changed,
     before: Vec<ItemIdx>,
+    /// After how many events and entities to look at the memory again.
+    next_look: u64,
     /// Memory of requests, reused: as many as there were requests at once.
     pool: Mutex<Vec<Scratch>>,
 }
@@ -129,6 +132,7 @@ impl Recommender {
             counters: Counters::default(),
             changed: Changed::default(),
             before: Vec::new(),
+            next_look: 0,
             pool: Mutex::default(),
         }
     }
@@ -233,6 +237,7 @@ impl Recommender {
             self.models.learn(&Lesson { state, user, item, action, weight, first_like, rating });
         }
         self.changed.act(user, item, &self.before);
+        self.keep_within_memory();
         Ok(())
     }
 
@@ -426,17 +431,10 @@ impl Recommender {
             users: state.users.len(),
             items: state.items.len(),
             pairs: state.pairs.len(),
-            bytes: vec![
-                ("users", state.users.size_bytes()),
-                ("items", state.items.size_bytes()),
-                ("hot", state.hot.size_bytes()),
-                ("pairs", state.pairs.size_bytes()),
-                ("postings", state.postings.size_bytes()),
-                ("event-ids", self.seen.size_bytes()),
-            ]
-            .into_iter()
-            .chain(self.models.bytes())
-            .collect(),
+            bytes: (state.size_bytes().into_iter())
+                .chain([("event-ids", self.seen.size_bytes())])
+                .chain(self.models.bytes())
+                .collect(),
             newest_ms: state.newest_ms,
             weights: self.fusion.report(&self.models),
         }
@@ -453,6 +451,8 @@ impl Recommender {
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
         }
+        body.u64(self.config.memory_max as u64);
+        body.u64(self.next_look);
         snapshot::seal(&body.into_bytes(), out);
     }
 
@@ -471,6 +471,9 @@ impl Recommender {
         loaded.fusion = Fusion::load(&mut body)?;
         loaded.models.load(&mut body)?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
+        let (max, next_look) = (body.u64()?, body.u64()?);
+        // Under another bound, at once.
+        loaded.next_look = if max == loaded.config.memory_max as u64 { next_look } else { 0 };
         if !body.is_done() {
             return Err(SnapshotError::Malformed("bytes left over"));
         }
@@ -555,8 +558,7 @@ impl Recommender {
             return Some(user);
         }
         if let Some(renumbering) = self.state.make_room_for_user(self.config.users_max) {
-            self.changed.users.renumber(&renumbering);
-            self.models.renumber_users(&renumbering);
+            self.renumber_users(&renumbering);
         }
         self.state.users.intern(id)
     }
@@ -567,10 +569,45 @@ impl Recommender {
             return Some(item);
         }
         if let Some(renumbering) = self.state.make_room_for_item(self.config.items_max) {
-            self.changed.items.renumber(&renumbering);
-            self.models.renumber_items(&self.state, &renumbering);
+            self.renumber_items(&renumbering);
         }
         self.state.items.intern(id)
+    }
+
+    /// Drops what is idle if little room is left within `recommender.memory.max`, until an eighth is free.
+    fn keep_within_memory(&mut self) {
+        let max = self.config.memory_max;
+        let taken_in = self.counters.events + self.counters.entities;
+        if max == 0 || taken_in < self.next_look {
+            return;
+        }
+        let mut bound = self.size_bound();
+        let enough = if bound > max - max / 16 { max - max / 8 } else { bound };
+        while bound > enough
+            && let Some(dropped) = self.state.drop_idle()
+        {
+            match dropped {
+                Dropped::Users(renumbering) => self.renumber_users(&renumbering),
+                Dropped::Items(renumbering) => self.renumber_items(&renumbering),
+            }
+            bound = self.size_bound();
+        }
+        self.next_look = taken_in + memory::look_after(max, bound);
+    }
+
+    /// Most bytes that what is learnt may take, models with memory of their own aside.
+    fn size_bound(&mut self) -> usize {
+        self.state.size_bound().total() + self.seen.size_bound()
+    }
+
+    fn renumber_users(&mut self, renumbering: &Renumbering) {
+        self.changed.users.renumber(renumbering);
+        self.models.renumber_users(renumbering);
+    }
+
+    fn renumber_items(&mut self, renumbering: &Renumbering) {
+        self.changed.items.renumber(renumbering);
+        self.models.renumber_items(&self.state, renumbering);
     }
 
     /// Forgets a user: see [`State`]'s `forget`. The items of its history change with it.
@@ -589,10 +626,13 @@ impl Recommender {
         clean::check_id("item_id", &entity.item_id, &self.config)?;
         let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
         self.state.items.describe(item, entity, CATEGORIES_MAX);
+        let text = entity.title.iter().chain(&entity.categories).map(|text| text.len()).sum();
+        self.next_look = self.next_look.saturating_sub(memory::events_of(text));
         self.models.describe(item, entity);
         self.counters.entities += 1;
         self.changed.items.add(item.0);
         self.changed.hot = true;
+        self.keep_within_memory();
         Ok(())
     }
 
@@ -603,6 +643,7 @@ impl Recommender {
             UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
         self.state.users.set_attributes(user, Some(attributes));
         self.counters.entities += 1;
+        self.keep_within_memory();
         Ok(())
     }
 

@@ -277,6 +277,42 @@ fn users_and_items_stay_within_their_bounds() {
 }
 
 #[test]
+fn ever_new_ids_stay_within_the_memory_allowed() {
+    const MAX: usize = 2_000_000;
+    let mut config = Config::default();
+    config.set("recommender.memory.max", &MAX.to_string()).unwrap();
+    let live = |recommender: &mut Recommender, from: i64, to: i64| {
+        for n in from..to {
+            let user =
+                if n % 4 == 0 { format!("regular-{}", n / 4 % 50) } else { format!("passing-{}", n / 6) };
+            let item = if n % 3 == 0 { format!("novelty-{n}") } else { format!("classic-{}", n * n % 60) };
+            click(recommender, &user, &item, n * 1000);
+            if n % 100 == 0 {
+                let report = recommender.report();
+                let held: usize = report.bytes.iter().map(|part| part.1).sum();
+                assert!(held <= MAX, "after {n} events: {:?}", report.bytes);
+            }
+        }
+    };
+    let mut whole = Recommender::new(config.clone());
+    live(&mut whole, 0, 20_000);
+    let report = whole.report();
+    assert!(report.users < 3000 && report.items < 5000, "{} users, {} items", report.users, report.items);
+    assert!(report.bytes.iter().map(|part| part.1).sum::<usize>() > MAX / 4, "{:?}", report.bytes);
+    // What keeps coming is still known.
+    assert!((0..50).all(|n| whole.knows_user(&format!("regular-{n}"))));
+    assert!([1, 4, 16, 25, 49].iter().all(|n| whole.knows_item(&format!("classic-{n}"))));
+    let answer = whole.recommend(&Request::user("regular-7", 5)).unwrap();
+    assert_eq!((answer.kind, answer.items.len()), (AnswerKind::Personal, 5));
+    // Stopped in between, it drops the same at the same time.
+    let mut before = Recommender::new(config.clone());
+    live(&mut before, 0, 11_111);
+    let mut after = Recommender::load(config, &bytes(&before)).unwrap();
+    live(&mut after, 11_111, 20_000);
+    assert!(bytes(&after) == bytes(&whole));
+}
+
+#[test]
 fn every_model_finds_what_everyone_like_the_user_took() {
     // Two tastes. A user of the first who lacks one of its items must be shown that one.
     let mut recommender = Recommender::new(Config::default());

@@ -22,6 +22,7 @@ use std::sync::LazyLock;
 
 use super::row::{ROW_MAX, Row};
 use crate::ids::{ItemIdx, Renumbering};
+use crate::state::memory::doubling;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 /// Units of weight: `weight` and `forward` count 1/4096.
@@ -129,6 +130,11 @@ impl Pairs {
     /// Whether no pair is kept.
     pub fn is_empty(&self) -> bool {
         self.rows.iter().all(|row| row.pairs().is_empty())
+    }
+
+    /// Most bytes that so many pairs of so many items may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        doubling::<Row>(self.rows.len()) + self.rows.iter().map(Row::size_bound).sum::<usize>()
     }
 
     /// Bytes held, by capacity.

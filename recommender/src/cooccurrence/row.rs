@@ -70,6 +70,9 @@ impl Row {
                 slot = self.slot_of(item);
             }
             self.index[slot] = self.pairs.len() as u16;
+            if self.pairs.len() == self.pairs.capacity() {
+                self.pairs.reserve_exact(self.pairs.len() / 4 + 4);
+            }
             self.pairs.push(Pair { item, count: 0, weight: 0, forward: 0 });
         }
         &mut self.pairs[usize::from(self.index[slot])]
@@ -101,6 +104,16 @@ impl Row {
         self.rebuild_to_fit();
     }
 
+    /// Most bytes that so many pairs may take: room for a quarter more, all of which was taken before the last cut; under
+    /// four places of the index to a pair at its fullest.
+    pub(super) fn size_bound(&self) -> usize {
+        if self.pairs.is_empty() && self.index.is_empty() {
+            return 0;
+        }
+        let fullest = self.pairs.len() + self.pairs.len() / 4 + 1;
+        (fullest + fullest / 4 + 4) * size_of::<Pair>() + (4 * fullest).max(8) * 2
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         self.pairs.capacity() * size_of::<Pair>() + self.index.capacity() * 2
     }
@@ -123,7 +136,9 @@ impl Row {
     }
 
     fn rebuild_to_fit(&mut self) {
+        self.pairs.shrink_to(self.pairs.len() + self.pairs.len() / 4 + 4);
         self.rebuild((self.pairs.len() * 3 / 2 + 1).next_power_of_two().max(4));
+        self.index.shrink_to_fit();
     }
 
     fn rebuild(&mut self, slots: usize) {

@@ -14,6 +14,7 @@ use super::action::ActionId;
 use super::event::Event;
 use super::rejection::{Rejection, shortened};
 use crate::config::Config;
+use crate::state::memory::doubling;
 use crate::state::ring::FAR;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
@@ -142,6 +143,12 @@ impl SeenIds {
         {
             entry.remove();
         }
+    }
+
+    /// Most bytes that so many ids may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        // 9 bytes a place, of which at least 7/16 are taken.
+        doubling::<u64>(self.order.len()) + 64 + 21 * self.order.len()
     }
 
     /// Bytes held, by capacity.

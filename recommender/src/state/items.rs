@@ -1,5 +1,6 @@
 //! Items: ids, attributes, how many users came to each.
 
+use super::memory::doubling;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering};
 use crate::ingest::entity::ItemEntity;
@@ -148,7 +149,14 @@ impl Items {
         renumbering.compact(&mut self.items);
         renumbering.compact(&mut self.reach);
         for members in &mut self.members {
-            *members = members.iter().filter_map(|&item| renumbering.item(item)).collect();
+            members.retain_mut(|item| match renumbering.item(*item) {
+                Some(new) => {
+                    *item = new;
+                    true
+                }
+                None => false,
+            });
+            members.shrink_to(2 * members.len());
         }
     }
 
@@ -203,6 +211,18 @@ impl Items {
         self.items[item.at()].attributes = Some(Box::new(gone));
     }
 
+    /// Most bytes that so many items with such attributes may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        let members: usize = self.members.iter().map(|list| doubling::<ItemIdx>(list.len())).sum();
+        let attributes = self.items.iter().filter_map(|item| item.attributes.as_deref());
+        self.ids.size_bound()
+            + self.categories.size_bound()
+            + doubling::<Item>(self.items.len())
+            + doubling::<Reach>(self.reach.len())
+            + members
+            + attributes.map(bound_of).sum::<usize>()
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         let members: usize = self.members.iter().map(|list| list.capacity() * 4).sum();
         let attributes: usize =
@@ -231,6 +251,11 @@ impl Items {
             }
         }
     }
+}
+
+fn bound_of(attributes: &ItemAttributes) -> usize {
+    let title = attributes.title.as_ref().map_or(0, String::len);
+    size_of::<ItemAttributes>() + title + doubling::<u32>(attributes.categories.len())
 }
 
 fn bytes_of(attributes: &ItemAttributes) -> usize {

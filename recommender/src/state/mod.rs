@@ -13,6 +13,7 @@
 
 pub mod decay;
 pub mod items;
+pub(crate) mod memory;
 pub mod positions;
 pub(crate) mod postings;
 pub mod ring;
@@ -24,6 +25,7 @@ use crate::cooccurrence::Pairs;
 use crate::hot::Hot;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use items::Items;
+use memory::{Bound, Dropped};
 use positions::Sources;
 use postings::Postings;
 use ring::{Ring, Visit};
@@ -63,27 +65,65 @@ pub(crate) struct Limits {
 impl State {
     /// Makes room among the users, if there are `max`. The renumbering, if there was need.
     pub(crate) fn make_room_for_user(&mut self, max: usize) -> Option<Renumbering> {
-        if self.users.len() < max {
-            return None;
-        }
-        let renumbering = self.users.idlest();
-        self.users.renumber(&renumbering);
-        self.postings.renumber_users(&renumbering);
-        Some(renumbering)
+        (self.users.len() >= max).then(|| self.drop_idle_users())
     }
 
     /// Makes room among the items, if there are `max`. The renumbering, if there was need.
     pub(crate) fn make_room_for_item(&mut self, max: usize) -> Option<Renumbering> {
-        if self.items.len() < max {
-            return None;
+        (self.items.len() >= max).then(|| self.drop_idle_items())
+    }
+
+    /// Drops idle users or items, whichever take more, unless there are few of either.
+    pub(crate) fn drop_idle(&mut self) -> Option<Dropped> {
+        const FEW: usize = 20;
+        let bound = self.size_bound();
+        let (users, items) = (self.users.len() > FEW, self.items.len() > FEW);
+        match bound.users >= bound.items {
+            true if users => Some(Dropped::Users(self.drop_idle_users())),
+            _ if items => Some(Dropped::Items(self.drop_idle_items())),
+            _ if users => Some(Dropped::Users(self.drop_idle_users())),
+            _ => None,
         }
+    }
+
+    /// Most bytes that the parts may take, told from lengths.
+    pub(crate) fn size_bound(&mut self) -> Bound {
+        self.hot.merge();
+        Bound {
+            users: self.users.size_bound(),
+            items: self.items.size_bound()
+                + self.hot.size_bound()
+                + self.pairs.size_bound()
+                + self.postings.size_bound(),
+        }
+    }
+
+    /// Bytes held by each part, by capacity.
+    pub(crate) fn size_bytes(&self) -> [(&'static str, usize); 5] {
+        [
+            ("users", self.users.size_bytes()),
+            ("items", self.items.size_bytes()),
+            ("hot", self.hot.size_bytes()),
+            ("pairs", self.pairs.size_bytes()),
+            ("postings", self.postings.size_bytes()),
+        ]
+    }
+
+    fn drop_idle_users(&mut self) -> Renumbering {
+        let renumbering = self.users.idlest();
+        self.users.renumber(&renumbering);
+        self.postings.renumber_users(&renumbering);
+        renumbering
+    }
+
+    fn drop_idle_items(&mut self) -> Renumbering {
         let renumbering = self.items.idlest();
         self.items.renumber(&renumbering);
         self.users.renumber_items(&renumbering);
         self.hot.renumber(&renumbering);
         self.pairs.renumber(&renumbering);
         self.postings.renumber_items(&renumbering);
-        Some(renumbering)
+        renumbering
     }
 
     /// Forgets a user, taking back what its kept history added everywhere.

@@ -3,6 +3,7 @@
 //! A posting is a small ring: beyond its bound the longest gone makes room, which favours those who are active
 //! now. One number per like, so it is the cheapest memory a neighbourhood model can have.
 
+use super::memory::doubling;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 
@@ -61,6 +62,12 @@ impl Postings {
         self.rows.get(item.at()).map_or(&[], |posting| &posting.users)
     }
 
+    /// Most bytes that so many users of so many items may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        let users: usize = self.rows.iter().map(|posting| doubling::<UserIdx>(posting.users.len())).sum();
+        doubling::<Posting>(self.rows.len()) + users
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         let users: usize = self.rows.iter().map(|posting| posting.users.capacity() * 4).sum();
         self.rows.capacity() * size_of::<Posting>() + users
@@ -73,6 +80,7 @@ impl Posting {
         self.users.rotate_left(self.next as usize);
         self.next = 0;
         self.users = self.users.iter().copied().filter_map(change).collect();
+        self.users.shrink_to(2 * self.users.len());
     }
 }
 

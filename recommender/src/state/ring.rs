@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use super::memory::doubling;
 use super::positions::SourceId;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering};
@@ -221,7 +222,22 @@ impl Ring {
             }
             None => false,
         });
-        self.older = self.older.iter().filter_map(|&item| renumbering.item(item)).collect();
+        self.marks.shrink_to(most_room(self.marks.len()));
+        self.traces.shrink_to(most_room(self.traces.len()));
+        self.older.retain_mut(|item| match renumbering.item(*item) {
+            Some(new) => {
+                *item = new;
+                true
+            }
+            None => false,
+        });
+        self.older.shrink_to(2 * self.older.len());
+    }
+
+    /// Most bytes that so many events may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        most_room(self.len()) * (size_of::<Mark>() + size_of::<Trace>())
+            + doubling::<ItemIdx>(self.older.len())
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
@@ -248,6 +264,11 @@ impl Ring {
             self.older.insert(place, item);
         }
     }
+}
+
+/// For how many events there is room at most where there are so many: see [`Ring::make_room`].
+fn most_room(events: usize) -> usize {
+    (events + events / 2).max(events + 4)
 }
 
 impl Snapshot for Ring {

@@ -1,5 +1,6 @@
 //! Users: ids, histories, attributes.
 
+use super::memory::doubling;
 use super::ring::Ring;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
@@ -20,6 +21,13 @@ struct User {
     ring: Ring,
     last_ms: i64,
     attributes: Option<Box<UserAttributes>>,
+}
+
+impl User {
+    fn attributes_bytes(&self) -> usize {
+        let gender = |attributes: &UserAttributes| attributes.gender.as_ref().map_or(0, String::len);
+        self.attributes.as_deref().map_or(0, |known| size_of::<UserAttributes>() + gender(known))
+    }
 }
 
 /// What is known of a user apart from behaviour.
@@ -135,8 +143,16 @@ impl Users {
         self.users[user.at()].attributes = attributes.map(Box::new);
     }
 
+    /// Most bytes that so many users with such histories may take.
+    pub(crate) fn size_bound(&self) -> usize {
+        let rings: usize =
+            self.users.iter().map(|user| user.ring.size_bound() + user.attributes_bytes()).sum();
+        self.ids.size_bound() + doubling::<User>(self.users.len()) + doubling::<u32>(self.likes.len()) + rings
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
-        let rings: usize = self.users.iter().map(|user| user.ring.size_bytes()).sum();
+        let rings: usize =
+            self.users.iter().map(|user| user.ring.size_bytes() + user.attributes_bytes()).sum();
         self.ids.size_bytes() + self.users.capacity() * size_of::<User>() + self.likes.capacity() * 4 + rings
     }
 }

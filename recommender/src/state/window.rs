@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 
+use super::memory::doubling;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering};
 
@@ -92,6 +93,10 @@ impl Window {
         if let Ok(place) = bucket.added.binary_search_by_key(&item, |entry| entry.0) {
             let taken = amount.min(bucket.added[place].1);
             bucket.added[place].1 -= taken;
+            if bucket.added[place].1 == 0 {
+                bucket.added.remove(place);
+                bucket.merged -= 1;
+            }
             self.totals[item.at()] = self.totals[item.at()].saturating_sub(taken);
         }
     }
@@ -100,6 +105,7 @@ impl Window {
     pub fn renumber(&mut self, renumbering: &Renumbering) {
         renumbering.compact(&mut self.totals);
         for bucket in &mut self.buckets {
+            bucket.merge();
             bucket.added.retain_mut(|(item, _)| match renumbering.item(*item) {
                 Some(new) => {
                     *item = new;
@@ -107,7 +113,24 @@ impl Window {
                 }
                 None => false,
             });
+            bucket.merged = bucket.added.len();
         }
+    }
+
+    /// Makes every bucket's list as short as can be.
+    pub(crate) fn merge(&mut self) {
+        for bucket in &mut self.buckets {
+            if bucket.added.len() != bucket.merged {
+                bucket.merge();
+            }
+            bucket.added.shrink_to(2 * bucket.added.len());
+        }
+    }
+
+    /// Most bytes that so many entries may take, right after [`Window::merge`].
+    pub(crate) fn size_bound(&self) -> usize {
+        let listed = self.buckets.iter().map(|bucket| doubling::<(ItemIdx, u32)>(bucket.added.len()));
+        listed.sum::<usize>() + doubling::<u32>(self.totals.len())
     }
 
     /// Bytes held, by capacity.

@@ -1,0 +1,57 @@
+//! How many bytes a part may take, told from lengths alone, and what to drop when all together take too many.
+//!
+//! Memory held ([`super::State::size_bytes`]) depends on when vectors grew, and differs after a restart; what is dropped
+//! must not, or the same log would no longer give the same bytes. So the bound of `recommender.memory.max` is kept on
+//! these figures, which no vector's capacity exceeds: tables double when full, histories grow by half, rows by a quarter,
+//! and all give back what they hold beyond that when they shrink.
+
+use crate::ids::Renumbering;
+
+/// Most bytes of a vector that doubles when it is full.
+pub(crate) const fn doubling<T>(length: usize) -> usize {
+    let room = match length {
+        0 => 0,
+        1..4 => 8,
+        _ => 2 * length,
+    };
+    size_of::<T>() * room
+}
+
+/// Most bytes of a table of hashed indexes: at least 7/16 of its places are taken, each of 4 bytes and one of marks.
+pub(crate) const fn table(length: usize) -> usize {
+    32 + 12 * length
+}
+
+/// What the parts may take, in bytes, by what there is to drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) users: usize,
+    pub(crate) items: usize,
+}
+
+/// What was dropped.
+#[derive(Debug)]
+pub(crate) enum Dropped {
+    Users(Renumbering),
+    Items(Renumbering),
+}
+
+impl Bound {
+    pub(crate) fn total(self) -> usize {
+        self.users + self.items
+    }
+}
+
+/// Most bytes that an event adds: a user, an item, and pairs both ways with a window of items.
+const EVENT_BYTES: usize = 5_000;
+
+/// How many events these bytes of text are worth.
+pub(crate) fn events_of(bytes: usize) -> u64 {
+    (bytes / EVENT_BYTES) as u64
+}
+
+/// After how many events to look again whether all is within `max` bytes, where it is within `bound`: before they can add
+/// the rest, however new all they name.
+pub(crate) fn look_after(max: usize, bound: usize) -> u64 {
+    (max.saturating_sub(bound) / EVENT_BYTES).max(16) as u64
+}
