@@ -36,16 +36,9 @@ pub(crate) fn connections(
     drop(idle);
 }
 
-/// Last of all: the partitions stay.
-pub(crate) fn partitions(
-    contender: &mut Contender,
-    options: &Options,
-    label: &'static str,
-    report: &mut Report,
-) {
-    // What went before is no part of it: Kafka holds the files of deleted topics for another minute.
-    contender.stop();
-    contender.start();
+/// Of a broker that is new: Apache Kafka holds the files of deleted topics for another minute.
+pub(crate) fn partitions(contender: &mut Contender, options: &Options, report: &mut Report) {
+    let label = contender.name;
     let before = contender.resident_bytes();
     let began = Instant::now();
     contender.new_topic("wide", options.partitions, &[]);

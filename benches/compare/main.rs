@@ -109,19 +109,20 @@ fn main() {
             crowds::connections(contender, &options, contender.name, &mut report);
         }
     }
+    field.synced.stop();
+    field.unsynced.stop();
+    field.kafka.stop();
     if options.wants("partitions") {
-        for contender in [&mut field.synced, &mut field.kafka] {
-            let name = contender.name;
-            crowds::partitions(contender, &options, name, &mut report);
+        for mut contender in [Contender::kindred(OURS, &binary, &[]), Contender::kafka(&jars, &options.heap)]
+        {
+            crowds::partitions(&mut contender, &options, &mut report);
+            contender.stop();
         }
     }
     let markdown = report.markdown(OURS, THEIRS, limits::MACHINE);
     println!("{markdown}");
     fs::write(options.out.join("results.md"), markdown).expect("the results' directory");
     fs::write(options.out.join("results.json"), report.json().to_string()).expect("the results' directory");
-    field.synced.stop();
-    field.unsynced.stop();
-    field.kafka.stop();
 }
 
 /// Who takes part. Ours twice: what acks=all means is a setting of the server.

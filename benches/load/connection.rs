@@ -7,6 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use protocol::frame::{decode_response, encode_request};
 use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
+};
 use protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
@@ -20,6 +23,8 @@ use protocol::types::TimestampMs;
 
 /// Any single answer takes less, or the measurement is broken.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Apache Kafka refuses to make ten thousand partitions in one request.
+const PARTITIONS_AT_ONCE: i32 = 2_000;
 /// As much as a fetch may bring: it is read in one go.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
@@ -61,7 +66,7 @@ impl Connection {
             .collect();
         let topic = CreatableTopic {
             name: name.into(),
-            num_partitions: partitions,
+            num_partitions: partitions.min(PARTITIONS_AT_ONCE),
             replication_factor: 1,
             configs,
             ..Default::default()
@@ -70,7 +75,21 @@ impl Connection {
         let answer = self.ask(&encode_request(&request, 4, 1, None).expect("a valid request"));
         let (_, response) = decode_response::<CreateTopicsResponse<'_>>(&answer, 4).expect("an answer");
         assert_eq!(response.topics[0].error_code, 0, "creating {name}");
+        let mut made = partitions.min(PARTITIONS_AT_ONCE);
+        while made < partitions {
+            made = partitions.min(made + PARTITIONS_AT_ONCE);
+            self.add_partitions(name, made);
+        }
         (0..partitions).for_each(|partition| self.await_leader(name, partition));
+    }
+
+    fn add_partitions(&mut self, name: &str, count: i32) {
+        let topic = CreatePartitionsTopic { name: name.into(), count, assignments: None };
+        let request =
+            CreatePartitionsRequest { topics: vec![topic], timeout_ms: 60_000, ..Default::default() };
+        let answer = self.ask(&encode_request(&request, 1, 1, None).expect("a valid request"));
+        let (_, response) = decode_response::<CreatePartitionsResponse<'_>>(&answer, 1).expect("an answer");
+        assert_eq!(response.results[0].error_code, 0, "{count} partitions of {name}");
     }
 
     /// Waits until a partition can be produced to: Apache Kafka answers a creation before its partitions are there.
