@@ -55,7 +55,7 @@ pub(crate) struct Partition {
     log: Arc<PartitionLog>,
     waiters: Waiters,
     synced: watch::Sender<Synced>,
-    queued: std::sync::atomic::AtomicBool,
+    turn: syncer::Turn,
     /// Where the log began when somebody last looked whether it moved.
     known_start: AtomicI64,
 }
@@ -76,9 +76,9 @@ impl Partition {
         log: Arc<PartitionLog>,
     ) -> Self {
         let (synced, _) = watch::channel(Synced { end: log.synced(), failed: false });
-        let queued = std::sync::atomic::AtomicBool::new(false);
+        let turn = syncer::Turn::default();
         let known_start = AtomicI64::new(log.marks().start().0);
-        Self { topic, topic_id, index, epoch, log, waiters: Waiters::default(), synced, queued, known_start }
+        Self { topic, topic_id, index, epoch, log, waiters: Waiters::default(), synced, turn, known_start }
     }
 
     /// The log, for reading. Appending goes through [`Partition::append`], which wakes the waiters.

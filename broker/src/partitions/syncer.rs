@@ -1,12 +1,12 @@
 //! Group commit across partitions: a few threads sync the partitions that producers wait for.
 //!
-//! A partition stands in the queue at most once. A worker takes it out *before* it syncs, so an
-//! append that comes during the sync queues it again and is covered by the next one; everything
-//! that was appended before the sync began is answered by it.
+//! A partition stands in the queue at most once, and one thread syncs it at a time. What was appended
+//! before a sync began is answered by it; an append that comes meanwhile has the partition queued
+//! again at its end. So no thread waits for another's sync, and a busy partition takes its turn.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use tracing::debug;
@@ -16,6 +16,38 @@ use crate::tasks::Tasks;
 
 /// Partitions that sync in parallel. A disk gains from a few syncs at once, not from thousands.
 const THREADS: usize = 4;
+
+/// Whether a partition waits for a sync, is in one, or both.
+#[derive(Debug, Default)]
+pub(super) struct Turn(AtomicU8);
+
+impl Turn {
+    const IDLE: u8 = 0;
+    const QUEUED: u8 = 1;
+    const SYNCING: u8 = 2;
+    const SYNCING_AND_WANTED: u8 = 3;
+
+    /// Asks for a sync that begins after this call; true if the caller is to queue the partition.
+    fn ask(&self) -> bool {
+        let next = |turn| match turn {
+            Self::IDLE => Some(Self::QUEUED),
+            Self::SYNCING => Some(Self::SYNCING_AND_WANTED),
+            _ => None,
+        };
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(Self::IDLE)
+    }
+
+    /// A queued partition's sync begins.
+    fn begin(&self) {
+        self.0.swap(Self::SYNCING, Ordering::AcqRel);
+    }
+
+    /// It has ended; true if the caller is to queue the partition again.
+    fn end(&self) -> bool {
+        let next = |turn| Some(if turn == Self::SYNCING { Self::IDLE } else { Self::QUEUED });
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(Self::SYNCING_AND_WANTED)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -40,14 +72,13 @@ impl Syncer {
         Ok(syncer)
     }
 
-    /// Queues `partition` for a sync, unless it is queued already.
+    /// Has everything synced that was appended to `partition` before this call.
     pub(crate) fn request(&self, partition: &Arc<Partition>) {
-        if partition.queued.swap(true, Ordering::AcqRel) {
-            return;
+        if partition.turn.ask() {
+            let (queue, ready) = &*self.shared;
+            queue.lock().partitions.push_back(Arc::clone(partition));
+            ready.notify_one();
         }
-        let (queue, ready) = &*self.shared;
-        queue.lock().partitions.push_back(Arc::clone(partition));
-        ready.notify_one();
     }
 
     /// Lets the threads end once they have synced what is queued.
@@ -59,8 +90,12 @@ impl Syncer {
 
     fn run(&self) {
         while let Some(partition) = self.next() {
-            partition.queued.store(false, Ordering::Release);
+            partition.turn.begin();
             sync(&partition);
+            if partition.turn.end() {
+                // This thread is the one that looks at the queue next: nobody needs to be woken.
+                self.shared.0.lock().partitions.push_back(partition);
+            }
         }
     }
 
@@ -89,5 +124,25 @@ fn sync(partition: &Partition) {
             let end = partition.synced.borrow().end;
             partition.synced.send_replace(Synced { end, failed: true });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_queued_once_and_again_for_what_came_during_its_sync() {
+        let turn = Turn::default();
+        assert!(turn.ask());
+        assert!(!turn.ask(), "it is queued");
+        turn.begin();
+        assert!(!turn.ask(), "queued when the sync has ended");
+        assert!(!turn.ask());
+        assert!(turn.end());
+        assert!(!turn.ask(), "it is queued");
+        turn.begin();
+        assert!(!turn.end(), "nothing came");
+        assert!(turn.ask());
     }
 }
