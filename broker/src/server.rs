@@ -173,6 +173,10 @@ fn http_parts(cx: &Arc<Cx>, feed: Option<&Arc<Feed>>) -> admin::Parts {
         rebuilding.then(|| "the recommender is being rebuilt from the log".to_owned())
     };
     if let Some(feed) = feed.cloned() {
+        let watched = Arc::clone(&feed);
+        let help = "1 if everything there is was learnt and every list it changed is committed, else 0.";
+        cx.metrics
+            .watch("kindred_recommender_settled", help, move || f64::from(u8::from(watched.is_settled())));
         cx.metrics
             .watch("kindred_recommender_lag_records", "Records not learnt yet.", move || feed.lag() as f64);
     }

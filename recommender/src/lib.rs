@@ -19,7 +19,7 @@
 //!
 //! # Changes
 //! What learning changed is queued, each key once, and handed out by [`Recommender::take_changes`]: the owner
-//! publishes those keys when it sees fit. The queue is not part of a snapshot; publish, then save.
+//! publishes those keys when it sees fit. The queue is part of a snapshot.
 
 pub mod config;
 pub mod cooccurrence;

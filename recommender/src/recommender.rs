@@ -64,8 +64,6 @@ pub struct Changes {
     pub users: Vec<String>,
     /// Items whose neighbours may have changed.
     pub items: Vec<String>,
-    /// Whether hot lists may have changed.
-    pub hot: bool,
     /// Whether more is left than was asked for.
     pub more: bool,
 }
@@ -419,9 +417,13 @@ impl Recommender {
             .take(limit)
             .map(|item| self.state.items.id(ItemIdx(item)).to_owned())
             .collect();
-        let hot = std::mem::take(&mut self.changed.hot);
         let more = !self.changed.users.queue.is_empty() || !self.changed.items.queue.is_empty();
-        Changes { users, items, hot, more }
+        Changes { users, items, more }
+    }
+
+    /// Whether hot lists may have changed since this was last asked.
+    pub fn take_hot(&mut self) -> bool {
+        std::mem::take(&mut self.changed.hot)
     }
 
     /// What is kept, and what it costs.
@@ -440,7 +442,7 @@ impl Recommender {
         }
     }
 
-    /// Appends a snapshot of everything learnt.
+    /// Appends a snapshot of everything learnt, and of the keys that wait to be taken.
     pub fn save(&self, out: &mut Vec<u8>) {
         let mut body = Writer::default();
         body.u64(self.config.history_max as u64);
@@ -448,6 +450,7 @@ impl Recommender {
         self.seen.save(&mut body);
         self.fusion.save(&mut body);
         self.models.save(&mut body);
+        self.changed.save(&mut body);
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
         }
@@ -470,6 +473,7 @@ impl Recommender {
         loaded.seen = SeenIds::load(&mut body)?;
         loaded.fusion = Fusion::load(&mut body)?;
         loaded.models.load(&mut body)?;
+        loaded.changed = Changed::load(&mut body, loaded.state.users.len(), loaded.state.items.len())?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
         let (max, next_look) = (body.u64()?, body.u64()?);
         // Under another bound, at once.
@@ -850,6 +854,32 @@ impl Changed {
             self.items.add(item.0);
             met.iter().for_each(|other| self.items.add(other.0));
         }
+    }
+}
+
+impl Changed {
+    fn save(&self, out: &mut Writer) {
+        for queue in [&self.users, &self.items] {
+            out.u32(queue.queue.len() as u32);
+            queue.queue.iter().for_each(|&key| out.u32(key));
+        }
+        out.u8(u8::from(self.hot));
+    }
+
+    fn load(input: &mut Reader<'_>, users: usize, items: usize) -> Result<Self, SnapshotError> {
+        let mut queue = |keys: usize| {
+            let mut queue = Queue::default();
+            for _ in 0..input.count(4)? {
+                let key = input.u32()?;
+                if key as usize >= keys {
+                    return Err(SnapshotError::Malformed("a changed key of nobody"));
+                }
+                queue.add(key);
+            }
+            Ok(queue)
+        };
+        let (users, items) = (queue(users)?, queue(items)?);
+        Ok(Self { users, items, hot: input.u8()? != 0 })
     }
 }
 

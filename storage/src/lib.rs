@@ -95,6 +95,7 @@ mod producers;
 mod recovery;
 mod retention;
 mod segment;
+mod side_files;
 mod store;
 mod verify;
 
@@ -106,5 +107,6 @@ pub use log::{AppendOptions, Appended, Checked, Marks, OffsetSource, PartitionLo
 pub use producers::{BatchRange, Origin, ProducerEntry, Window};
 pub use recovery::RecoveryReport;
 pub use segment::aborted_index::AbortedTransaction;
+pub use side_files::SideFiles;
 pub use store::{MaintenanceReport, Store};
 pub use verify::{Finding, Verified, verify_partition, verify_path};

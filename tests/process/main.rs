@@ -12,6 +12,7 @@ mod demo;
 mod disk;
 mod documents;
 mod durability;
+mod exactly_once;
 mod fetch_rules;
 mod fetch_sessions;
 mod framing;

@@ -25,7 +25,7 @@ use protocol::messages::txn_offset_commit::{
     TxnOffsetCommitResponse,
 };
 use protocol::records::control::{Marker, Outcome};
-use protocol::records::{BatchBuilder, Batches};
+use protocol::records::{BatchBuilder, Batches, Record};
 use protocol::types::{ProducerEpoch, ProducerId, Sequence};
 use rustix::process::Signal;
 
@@ -217,10 +217,23 @@ fn committed_offset(client: &mut Client) -> Option<i64> {
     Some(partition.committed_offset.max(0))
 }
 
-/// Every committed value of a partition, as a client filters them: by the aborted transactions that a fetch names,
-/// each of which ends with its marker.
+/// Every committed value of a partition.
 pub(crate) fn read_committed(client: &mut Client, topic: &str, partition: i32) -> Vec<Vec<u8>> {
     let mut values = Vec::new();
+    each_committed(client, topic, partition, |record| {
+        values.push(record.value.expect("tests send values").to_vec());
+    });
+    values
+}
+
+/// Shows every committed record of a partition, as a client filters them: by the aborted transactions that a fetch
+/// names, each of which ends with its marker.
+pub(crate) fn each_committed(
+    client: &mut Client,
+    topic: &str,
+    partition: i32,
+    mut visit: impl FnMut(&Record<'_>),
+) {
     let mut next = 0;
     loop {
         let request = FetchRequest { isolation_level: 1, ..fetch_request(topic, partition, next, 0) };
@@ -253,12 +266,11 @@ pub(crate) fn read_committed(client: &mut Client, topic: &str, partition: i32) -
             }
             let mut unpacked = Vec::new();
             for record in batch.decompressed(UNPACKED_BYTES_MAX, &mut unpacked).expect("a sound batch") {
-                let value = record.expect("whole records").value.expect("tests send values");
-                values.push(value.to_vec());
+                visit(&record.expect("whole records"));
             }
         }
         if next == before {
-            return values;
+            return;
         }
     }
 }

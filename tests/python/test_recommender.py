@@ -14,7 +14,7 @@ from math import log, sqrt
 import pytest
 from clients import admin, consumer, eventually, producer, read_to_end
 from kafka import TopicPartition
-from test_admin import group_offsets
+from test_admin import describe_group, group_offsets
 
 pytestmark = pytest.mark.own_broker
 
@@ -235,6 +235,8 @@ def test_progress_is_a_consumer_group(own):
     try:
         behaviour = TopicPartition("user_behavior", 0)
         assert eventually(lambda: group_offsets(manager, "kindred-recommender").get(behaviour) == 8)
+        group = describe_group(manager, "kindred-recommender")
+        assert (group["state"], group["protocol_type"], len(group["members"])) == ("Stable", "consumer", 1)
     finally:
         manager.close()
 

@@ -48,7 +48,7 @@ pub(crate) use records::Record;
 /// The topic of the catalogue's own records; not a topic that clients see.
 pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Topics that only the broker writes.
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", feed::STEPS_TOPIC];
 /// Longest legal topic name: a directory name has room for `-<partition>` and a suffix beside it.
 const NAME_LENGTH_MAX: usize = 249;
 /// Partitions one topic may have, and the most one request may ask for: each costs descriptors and

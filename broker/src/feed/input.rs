@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use protocol::records::{Batch, Record};
-use protocol::types::{Offset, PartitionIndex, TopicId};
+use protocol::types::{Offset, TopicId};
 use storage::{AbortedTransaction, ReadError};
 use tracing::warn;
 
+use super::journal;
+use super::member::Reading;
+use super::step::InputId;
 use crate::catalog::Catalog;
 use crate::partitions::{DataWaiter, Partition};
 
@@ -20,16 +23,9 @@ const READ_BYTES: usize = 1 << 20;
 /// The most that a compressed batch may grow to.
 const UNPACKED_BYTES_MAX: usize = 256 << 20;
 
-/// A topic's partition and how far it has been read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ReadUpTo {
-    pub(super) topic: Arc<str>,
-    pub(super) partition: PartitionIndex,
-    pub(super) next: Offset,
-}
-
 /// One partition that is read.
 struct Input {
+    id: InputId,
     partition: Arc<Partition>,
     /// `topic-partition`, as evidence cites it.
     name: String,
@@ -41,8 +37,6 @@ struct Input {
     chunk_end: Offset,
     /// The next record to be taken.
     next: Offset,
-    /// The first offset that is new: what lies before it was learnt before the last restart.
-    resumes_at: Offset,
     /// Damage was found; nothing more is read until a restart.
     halted: bool,
 }
@@ -50,11 +44,12 @@ struct Input {
 /// A batch handed out by [`Inputs::next`].
 pub(super) struct InputBatch {
     bytes: Bytes,
-    from: Offset,
+    /// The first offset that is not taken yet.
+    pub(super) from: Offset,
+    /// Records from here on are left for the next time.
+    until: Option<Offset>,
     /// Which input it is of.
     pub(super) input: usize,
-    /// The first offset after it.
-    pub(super) end: Offset,
     /// It is of a transaction that was aborted.
     aborted: bool,
 }
@@ -66,28 +61,40 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Adds partitions of the topics `is_read` that appeared, and drops those that went.
-    ///
-    /// `committed` gives the offset up to which a partition was learnt before the last restart.
-    pub(super) fn refresh(
-        &mut self,
-        catalog: &Catalog,
-        is_read: impl Fn(&str) -> bool,
-        committed: impl Fn(&str, PartitionIndex) -> Option<Offset>,
-    ) {
+    /// Adds partitions of the topics `is_read` that appeared, from the log's start on, and drops those that went.
+    /// Returns whether there were any.
+    pub(super) fn refresh(&mut self, catalog: &Catalog, is_read: impl Fn(&str) -> bool) -> bool {
         let topics: Vec<_> = catalog.topics().into_iter().filter(|topic| is_read(&topic.name)).collect();
         let is_there = |id: TopicId| topics.iter().any(|topic| topic.id == id);
+        let before = self.list.len();
         self.list.retain(|input| is_there(input.partition.topic_id));
+        let mut changed = self.list.len() != before;
         for partition in topics.iter().flat_map(|topic| topic.partitions()) {
             let known = |input: &Input| {
                 input.partition.topic_id == partition.topic_id && input.partition.index == partition.index
             };
             if !self.list.iter().any(known) {
-                self.list.push(Input::new(partition, committed(&partition.topic, partition.index)));
+                self.list.push(Input::new(partition));
+                changed = true;
             }
         }
         // One order, whatever order topics were made in.
         self.list.sort_by(|a, b| a.name.cmp(&b.name));
+        changed
+    }
+
+    /// What is read, by topic.
+    pub(super) fn reading(&self) -> Reading {
+        let mut reading = Reading::new();
+        for input in &self.list {
+            let (topic, partition) = (&*input.id.topic, input.id.partition.0);
+            match reading.iter_mut().find(|(known, _)| known == topic) {
+                Some((_, partitions)) => partitions.push(partition),
+                None => reading.push((topic.to_owned(), vec![partition])),
+            }
+        }
+        reading.iter_mut().for_each(|(_, partitions)| partitions.sort_unstable());
+        reading
     }
 
     /// Lets every partition that is read wake `waiter`.
@@ -99,8 +106,18 @@ impl Inputs {
 
     /// The next batch in order; `None` when everything committed has been handed out.
     pub(super) fn next(&mut self) -> Option<InputBatch> {
+        self.next_before(&[])
+    }
+
+    /// The next batch in order of those that begin before the end of their partition, where `ends` has one for it:
+    /// they are in the order of [`Self::positions`].
+    pub(super) fn next_before(&mut self, ends: &[Option<Offset>]) -> Option<InputBatch> {
+        let end = |at: usize| ends.get(at).copied().flatten();
         let mut oldest: Option<(i64, usize)> = None;
         for (at, input) in self.list.iter_mut().enumerate() {
+            if end(at).is_some_and(|end| input.next >= end) {
+                continue;
+            }
             if let Some(timestamp) = input.peek()
                 && oldest.is_none_or(|(other, _)| timestamp < other)
             {
@@ -108,7 +125,27 @@ impl Inputs {
             }
         }
         let (_, input) = oldest?;
-        self.list[input].take(input)
+        self.list[input].take(input, end(input))
+    }
+
+    /// The next batch of one partition if it begins before `end`.
+    pub(super) fn next_of(&mut self, id: &InputId, end: Offset) -> Option<InputBatch> {
+        let at = self.list.iter().position(|input| input.id == *id)?;
+        let input = &mut self.list[at];
+        // To look may move it on.
+        let found = input.peek();
+        found.filter(|_| input.next < end)?;
+        input.take(at, Some(end))
+    }
+
+    /// Goes on in a partition at `next`, or at its end if that is before: a power loss may have taken the rest.
+    pub(super) fn seek(&mut self, id: &InputId, next: Offset) {
+        if let Some(input) = self.list.iter_mut().find(|input| input.id == *id) {
+            let next = next.min(input.partition.log().marks().end());
+            input.chunk = Bytes::new();
+            input.chunk_end = next;
+            input.next = next;
+        }
     }
 
     /// `topic-partition` of an input.
@@ -116,19 +153,9 @@ impl Inputs {
         &self.list[input].name
     }
 
-    /// The topic of an input.
-    pub(super) fn topic(&self, input: usize) -> &Arc<str> {
-        &self.list[input].partition.topic
-    }
-
-    /// Whether what ends at `end` was learnt, and its lists written, before the last restart.
-    pub(super) fn is_replay(&self, input: usize, end: Offset) -> bool {
-        end <= self.list[input].resumes_at
-    }
-
-    /// Whether everything that was learnt before the last restart has been handed out again.
-    pub(super) fn is_caught_up(&self) -> bool {
-        self.list.iter().all(|input| input.halted || input.next >= input.resumes_at)
+    /// Which partition an input is, and how far it has been read.
+    pub(super) fn place(&self, input: usize) -> (&InputId, Offset) {
+        (&self.list[input].id, self.list[input].next)
     }
 
     /// Records that were committed to the log and not handed out yet.
@@ -137,30 +164,33 @@ impl Inputs {
         self.list.iter().map(lag).sum()
     }
 
+    /// Whether there is anything to hand out.
+    pub(super) fn have_more(&self) -> bool {
+        let more = |input: &Input| !input.halted && input.partition.log().marks().stable() > input.next;
+        self.list.iter().any(more)
+    }
+
     /// How far every partition has been read.
-    pub(super) fn positions(&self) -> Vec<ReadUpTo> {
-        let position = |input: &Input| ReadUpTo {
-            topic: Arc::clone(&input.partition.topic),
-            partition: input.partition.index,
-            next: input.next,
-        };
-        self.list.iter().map(position).collect()
+    pub(super) fn positions(&self) -> impl Iterator<Item = (&InputId, Offset)> {
+        self.list.iter().map(|input| (&input.id, input.next))
     }
 }
 
 impl Input {
-    fn new(partition: &Arc<Partition>, committed: Option<Offset>) -> Self {
-        let marks = partition.log().marks();
-        let next = marks.start();
+    fn new(partition: &Arc<Partition>) -> Self {
+        let next = partition.log().marks().start();
         Self {
+            id: InputId {
+                topic: Arc::clone(&partition.topic),
+                topic_id: partition.topic_id,
+                partition: partition.index,
+            },
             name: format!("{}-{}", partition.topic, partition.index),
             partition: Arc::clone(partition),
             chunk: Bytes::new(),
             aborted: Vec::new(),
             chunk_end: next,
             next,
-            // A commit beyond the log's end is of records that a power loss took.
-            resumes_at: committed.map_or(next, |offset| offset.min(marks.end())),
             halted: false,
         }
     }
@@ -180,26 +210,27 @@ impl Input {
         }
     }
 
-    fn take(&mut self, input: usize) -> Option<InputBatch> {
+    /// Hands out the batch that [`Self::peek`] found, its records before `end` only.
+    fn take(&mut self, input: usize, end: Option<Offset>) -> Option<InputBatch> {
         let (size, next, aborted) = match Batch::parse(&self.chunk) {
-            Ok((batch, _)) => (batch.size_bytes(), batch.next_offset(), self.is_aborted(&batch)),
+            Ok((batch, _)) => {
+                (batch.size_bytes(), batch.next_offset(), journal::is_aborted(&batch, &self.aborted))
+            }
             Err(_) => return None,
         };
         let bytes = self.chunk.slice(..size);
-        self.chunk.advance(size);
         let from = self.next;
-        // Behind the chunk's last batch there may be a hole that compaction left.
-        self.next = if self.chunk.is_empty() { self.chunk_end.max(next) } else { next };
-        Some(InputBatch { bytes, from, input, end: next, aborted })
-    }
-
-    /// Whether a batch of the chunk is of a transaction that was aborted.
-    fn is_aborted(&self, batch: &Batch<'_>) -> bool {
-        let within = |one: &AbortedTransaction| {
-            one.producer_id == batch.producer_id()
-                && (one.first_offset..=one.last_offset).contains(&batch.base_offset())
-        };
-        batch.is_transactional() && self.aborted.iter().any(within)
+        let until = end.filter(|end| *end < next);
+        match until {
+            // The rest of the batch stays for the next time.
+            Some(until) => self.next = until,
+            None => {
+                self.chunk.advance(size);
+                // Behind the chunk's last batch there may be a hole that compaction left.
+                self.next = if self.chunk.is_empty() { self.chunk_end.max(next) } else { next };
+            }
+        }
+        Some(InputBatch { bytes, from, until, input, aborted })
     }
 
     fn fill(&mut self) {
@@ -238,7 +269,7 @@ impl Input {
 }
 
 impl InputBatch {
-    /// Hands the batch's records to `visit`, those before where reading began left out; control
+    /// Hands the batch's records to `visit`, those before where reading began or behind where it is to end left out; control
     /// batches and those of aborted transactions have none.
     ///
     /// # Errors
@@ -254,7 +285,7 @@ impl InputBatch {
         }
         for record in batch.decompressed(UNPACKED_BYTES_MAX, scratch)? {
             let record = record?;
-            if record.offset >= self.from {
+            if record.offset >= self.from && self.until.is_none_or(|until| record.offset < until) {
                 visit(&record);
             }
         }

@@ -1,60 +1,91 @@
-//! The feed: committed records into the recommender, changed lists into the output topics.
+//! The feed: committed records into the recommender, changed lists into the output topics, exactly once.
 //!
 //! ```text
-//! inputs ─▶ learn (write lock, a batch at a time) ─▶ changes ─▶ render (read lock) ─▶ outputs
-//!    └─ positions ───────────── committed once every list they changed is written ──────▲
+//!            learn (write lock)          take, render (read lock)             commit, beside
+//! inputs ────────────────────▶ state ────────────────────────────▶ step ─────────────────────▶ one transaction:
+//!                                │                                                             results, journal,
+//!                                └──▶ snapshot, every minute                                   input offsets
 //! ```
+//! | file | holds |
+//! |---|---|
+//! | `input` | what is read, and in which order |
+//! | `learn` | batches into the recommender, refused messages into dead letters |
+//! | `render` | the JSON of lists |
+//! | `step` | what one transaction holds |
+//! | `output` | records into batches |
+//! | `commit` | steps into transactions |
+//! | `journal` | steps as they are written down, to be followed after a restart |
+//! | `snapshot`, `keep` | everything learnt, in a file; when |
+//! | `resume` | start-up: snapshot, journal, log |
+//! | `member` | the place in the consumer group |
 //!
-//! The recommender lives in memory and is rebuilt from the log at start-up: records up to the offsets
-//! committed for the group `kindred-recommender` are learnt again silently, since their lists stand in
-//! the output topics already; what follows is learnt and emitted. A crash between writing lists and
-//! committing makes those lists be written again, with the same content: the topics are compacted, so
-//! a reader sees no difference.
+//! What the lists say follows from the inputs' records, the order in which partitions were read, and where between two
+//! records changed keys were taken off their queue. Keys are taken after every [`TAKE_EVERY`] records, and when
+//! everything there is has been learnt, every `recommender.emit.interval.ms`. Order and takes are written down in the
+//! transaction that holds the lists, so a restart comes back to the very state, and goes on as if nothing had happened.
+//! Over inputs that are all there when it begins, the clock has no part in it.
 //!
 //! Runs on a thread of its own, so that learning never holds up a request.
 
+mod commit;
 mod input;
+mod journal;
+mod keep;
+mod learn;
+mod member;
 mod metrics;
 mod output;
 mod render;
+mod resume;
+mod snapshot;
+mod step;
 pub(crate) mod topics;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use protocol::records::{Header, Record};
-use protocol::types::{Epoch, Offset, PartitionIndex};
-use recommender::{Changes, Incoming, Position, Recommender, Rejection};
+use protocol::types::Offset;
+use recommender::Recommender;
+use storage::SideFiles;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
-use crate::coordinator::group::requests::{
-    CommitPartition, CommitRequest, CommitTopic, FetchOffsetsRequest, NO_GENERATION,
-};
 use crate::handlers::Cx;
 use crate::partitions::DataWaiter;
-use input::{InputBatch, Inputs, ReadUpTo};
+use commit::{Committed, Committer};
+use input::Inputs;
+pub(crate) use journal::TOPIC as STEPS_TOPIC;
+use keep::Snapshots;
+use member::{Member, Reading};
 use metrics::FeedMetrics;
-use output::{Output, OutputError};
+use output::Outgoing;
+use step::{InputId, Step, Taken};
 
-/// The consumer group whose offsets say what was learnt and emitted.
+/// The consumer group whose offsets say up to where results stand.
 pub(crate) const GROUP: &str = "kindred-recommender";
 /// Records learnt under one hold of the write lock: a reader waits at most that long.
 const LEARN_AT_ONCE: usize = 256;
-/// How long is learnt before lists are written, if there is that much to learn.
+/// How long is learnt before anything else is looked at, if there is that much to learn.
 const LEARN_SLICE: Duration = Duration::from_millis(20);
-/// How long lists are written before new events are looked at.
-const EMIT_SLICE: Duration = Duration::from_millis(10);
-/// Lists written to the log at once.
-const EMIT_AT_ONCE: usize = 32;
-/// How often offsets are committed at most.
-const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Keys are taken after so many records, in whole batches, while there are more.
+const TAKE_EVERY: usize = 4096;
+/// Users taken at once at most, and as many items: some milliseconds of rendering, for which learning waits.
+const TAKE_AT_ONCE: usize = 64;
+/// Hot lists are written after so many records, in whole batches, while there are more.
+const HOT_EVERY: usize = 16_384;
+/// A step that has grown to this is committed at once.
+const STEP_BYTES: usize = 4 << 20;
+/// A step that has grown to this waits for the one before it, and learning waits with it.
+const STEP_BYTES_MAX: usize = 16 << 20;
+/// The same in runs of input, which the journal has to hold.
+const STEP_RUNS_MAX: usize = 50_000;
 /// How often new topics are looked for.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a stop waits for the last step to be committed.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The recommender as the rest of the broker sees it.
 pub(crate) struct Feed {
@@ -72,7 +103,7 @@ impl Feed {
         self.recommender.read()
     }
 
-    /// Ends the feed once it has committed what it wrote. The coordinator must still be there.
+    /// Ends the feed once it has committed what it learnt. The coordinators must still be there.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.stopped.cancelled().await;
@@ -93,7 +124,7 @@ impl Feed {
         self.lag.load(Ordering::Relaxed)
     }
 
-    /// Whether everything read was learnt and every changed list written, as of the last round.
+    /// Whether everything read was learnt and every changed list committed, as of the last round.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled.load(Ordering::Acquire)
     }
@@ -109,370 +140,272 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
         stop: CancellationToken::new(),
         stopped: CancellationToken::new(),
     });
+    let files = SideFiles::new(Arc::clone(&cx.env.disk), cx.config.data_dir(), snapshot::PREFIX);
+    let now = Instant::now();
     let worker = Worker {
+        model: Arc::clone(&feed.recommender),
+        metrics: FeedMetrics::new(&cx.metrics, Arc::clone(&cx.env.clock)),
+        inputs: Inputs::default(),
+        refresh_due: now,
+        reading: watch::Sender::new(Reading::new()),
+        since_take: 0,
+        since_hot: 0,
+        untaken: true,
+        take_due: now,
+        step: Step::default(),
+        commit_due: now,
+        sequence: 0,
+        stands: Vec::new(),
+        committed: watch::Sender::new(Committed::default()).subscribe(),
+        snapshots: Snapshots::new(files, cx.config.recommender_snapshot_interval),
+        scratch: Vec::new(),
         cx: Arc::clone(cx),
         feed: Arc::clone(&feed),
-        metrics: FeedMetrics::new(&cx.metrics),
-        inputs: Inputs::default(),
-        refresh_due: Instant::now(),
-        committed: HashMap::new(),
-        round: Round::default(),
-        round_due: Instant::now(),
-        uncommitted: None,
-        commit_due: Instant::now(),
-        scratch: Vec::new(),
     };
     let runtime = tokio::runtime::Handle::current();
     cx.tasks.spawn_thread("kindred-feed", move || runtime.block_on(worker.run()))?;
     Ok(feed)
 }
 
-/// Lists that are being written, and the positions that may be committed when they are.
-#[derive(Default)]
-struct Round {
-    users: VecDeque<String>,
-    items: VecDeque<String>,
-    hot: bool,
-    /// Present while a round is under way.
-    positions: Option<Vec<ReadUpTo>>,
-}
-
-impl Round {
-    /// Whether every list of the round stands in its topic.
-    fn is_written(&self) -> bool {
-        !self.hot && self.items.is_empty() && self.users.is_empty()
-    }
-}
-
 /// The feed's thread.
 struct Worker {
     cx: Arc<Cx>,
     feed: Arc<Feed>,
+    /// What learns: the recommender that is asked, but for the time in which another is made in its place.
+    model: Arc<RwLock<Recommender>>,
     metrics: FeedMetrics,
     inputs: Inputs,
     refresh_due: Instant,
-    /// What is committed.
-    committed: HashMap<(String, i32), Offset>,
-    round: Round,
-    round_due: Instant,
-    uncommitted: Option<Vec<ReadUpTo>>,
+    /// What the member of the group reads.
+    reading: watch::Sender<Reading>,
+    /// Records learnt since keys were last taken.
+    since_take: usize,
+    /// Records learnt since hot lists were last written.
+    since_hot: usize,
+    /// Something was learnt, and not every key that it changed has been taken.
+    untaken: bool,
+    take_due: Instant,
+    /// What was learnt and taken since the last commit began.
+    step: Step,
     commit_due: Instant,
+    /// The last step that was handed over.
+    sequence: u64,
+    /// Up to where results stand, handed over included.
+    stands: Vec<(InputId, Offset)>,
+    committed: watch::Receiver<Committed>,
+    snapshots: Snapshots,
     scratch: Vec<u8>,
-}
-
-/// A message that could not be used.
-struct DeadLetter {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    offset: Offset,
-    rejection: Rejection,
 }
 
 impl Worker {
     async fn run(mut self) {
-        self.committed = self.fetch_committed().await;
-        let began = Instant::now();
         let feed = Arc::clone(&self.feed);
         // However this ends, whoever waits for the end is told.
         let _stopped = feed.stopped.clone().drop_guard();
-        while !feed.stop.is_cancelled() {
-            self.refresh();
-            let learnt = self.learn();
-            self.note_progress(began);
-            if let Err(error) = self.emit() {
-                warn!(%error, "lists not written, trying again");
-                tokio::time::sleep(REFRESH_INTERVAL).await;
+        self.refresh();
+        let (leave, give_up) = (CancellationToken::new(), CancellationToken::new());
+        let (identity, joined) = watch::channel(None);
+        let member = Member {
+            cx: Arc::clone(&self.cx),
+            reading: self.reading.subscribe(),
+            identity,
+            stop: leave.clone(),
+        };
+        let member = tokio::spawn(member.run());
+        let mut committer = Committer::new(Arc::clone(&self.cx), joined, give_up.clone());
+        let begun = tokio::select! {
+            begun = committer.begin() => begun,
+            () = feed.stop.cancelled() => false,
+        };
+        if begun && let Some(last) = self.resume().await {
+            self.sequence = last.sequence;
+            committer.resume(last);
+            feed.rebuilt.store(true, Ordering::Release);
+            let (steps, taken) = mpsc::channel(1);
+            let (done, committed) = watch::channel(last);
+            self.committed = committed;
+            let committing = tokio::spawn(committer.run(taken, done));
+            self.serve(&steps).await;
+            self.finish(&steps, &give_up).await;
+            drop(steps);
+            // It ends with the steps.
+            drop(committing.await);
+        } else {
+            feed.stop.cancelled().await;
+        }
+        leave.cancel();
+        drop(member.await);
+    }
+
+    /// Learns, takes and commits until stopped.
+    async fn serve(&mut self, steps: &mpsc::Sender<Step>) {
+        let stop = self.feed.stop.clone();
+        while !stop.is_cancelled() {
+            if Instant::now() >= self.refresh_due {
+                self.refresh();
             }
-            self.commit().await;
-            if !learnt && self.round.positions.is_none() {
+            let exhausted = self.learn();
+            self.take_if_due(exhausted);
+            self.hand_over_if_due(steps);
+            self.note_progress(exhausted);
+            self.snapshot_if_due(steps).await;
+            if self.step.size_bytes >= STEP_BYTES_MAX || self.step.runs >= STEP_RUNS_MAX {
+                self.await_committed().await;
+            } else if exhausted {
                 self.wait().await;
             }
         }
-        self.commit_due = Instant::now();
-        self.commit().await;
     }
 
-    async fn fetch_committed(&self) -> HashMap<(String, i32), Offset> {
-        let request = FetchOffsetsRequest { group_id: GROUP.to_owned(), ..FetchOffsetsRequest::default() };
-        let fetched = self.cx.groups.fetch_offsets(request).await;
-        let mut committed = HashMap::new();
-        for topic in fetched.topics {
-            for offset in topic.partitions {
-                committed.insert((topic.topic.clone(), offset.partition.0), offset.offset);
-            }
+    /// Commits what was learnt and takes a last snapshot; gives up on a disk that takes nothing.
+    async fn finish(&mut self, steps: &mpsc::Sender<Step>, give_up: &CancellationToken) {
+        let settled = tokio::time::timeout(STOP_PATIENCE, async {
+            self.all_committed().await;
+            self.hand_over(steps);
+            self.all_committed().await;
+        });
+        let settled = settled.await;
+        give_up.cancel();
+        if settled.is_ok() && !self.is_committing() {
+            self.snapshot_at_stop().await;
         }
-        committed
     }
 
     fn refresh(&mut self) {
-        if Instant::now() < self.refresh_due {
-            return;
-        }
         self.refresh_due = Instant::now() + REFRESH_INTERVAL;
         let config = self.cx.config.recommender();
-        let committed = &self.committed;
-        let of = |topic: &str, index: PartitionIndex| committed.get(&(topic.to_owned(), index.0)).copied();
-        self.inputs.refresh(&self.cx.catalog, |topic| config.role(topic).is_some(), of);
-    }
-
-    /// Learns for a while of what is there. Returns whether there was anything.
-    fn learn(&mut self) -> bool {
-        let until = Instant::now() + LEARN_SLICE;
-        let mut any = false;
-        while let Some(batch) = self.inputs.next() {
-            self.learn_batch(&batch);
-            any = true;
-            if Instant::now() >= until {
-                break;
-            }
+        if self.inputs.refresh(&self.cx.catalog, |topic| config.role(topic).is_some()) {
+            self.reading.send_replace(self.inputs.reading());
         }
-        any
     }
 
-    fn learn_batch(&mut self, batch: &InputBatch) {
-        let is_replay = self.inputs.is_replay(batch.input, batch.end);
-        let topic = Arc::clone(self.inputs.topic(batch.input));
-        let source = self.inputs.name(batch.input).to_owned();
-        let mut dead = Vec::new();
-        let mut records = 0;
-        let feed = Arc::clone(&self.feed);
-        let mut recommender = feed.recommender.write();
-        let visited = batch.visit(&mut self.scratch, |record| {
-            records += 1;
-            if records % LEARN_AT_ONCE == 0 {
-                parking_lot::RwLockWriteGuard::bump(&mut recommender);
-            }
-            let message = Incoming {
-                topic: &topic,
-                position: Position { source: &source, offset: record.offset.0 },
-                key: record.key,
-                value: record.value,
-                time_ms: time_of(record, &recommender),
-            };
-            if let Err(rejection) = recommender.ingest(&message) {
-                dead.push(DeadLetter::of(record, rejection));
-            }
-        });
+    /// Takes changed keys if enough was learnt, or, with everything learnt, enough time has passed.
+    fn take_if_due(&mut self, exhausted: bool) {
+        if self.since_take >= TAKE_EVERY {
+            self.take(false);
+        } else if exhausted && self.untaken && Instant::now() >= self.take_due {
+            self.take(true);
+        }
+    }
+
+    /// Takes changed keys and puts their lists into the step.
+    fn take(&mut self, exhausted: bool) {
+        let mut recommender = self.model.write();
+        let changes = recommender.take_changes(TAKE_AT_ONCE);
+        let hot = (exhausted || self.since_hot >= HOT_EVERY) && recommender.take_hot();
         drop(recommender);
-        if let Err(error) = visited {
-            warn!(input = source, end = %batch.end, %error, "rest of a batch not learnt");
+        self.untaken = !exhausted || changes.more;
+        let interval = if changes.more { Duration::ZERO } else { self.cx.config.recommender_emit_interval };
+        self.take_due = Instant::now() + interval;
+        let nothing = changes.users.is_empty() && changes.items.is_empty() && !hot;
+        if nothing && self.since_take == 0 {
+            return;
         }
-        self.metrics.learnt(records, dead.len());
-        if !is_replay && !dead.is_empty() {
-            self.bury(&topic, &source, &dead);
+        self.step.take(Taken { limit: TAKE_AT_ONCE, hot });
+        self.since_take = 0;
+        let lists = changes.users.len() + changes.items.len();
+        self.render(topics::SIMILAR_ITEMS, changes.items, render::similar);
+        self.render(topics::RECOMMENDATIONS, changes.users, render::recommendations);
+        if hot {
+            self.since_hot = 0;
+            self.render_hot();
         }
+        self.metrics.emitted(lists);
     }
 
-    /// Writes messages that could not be used to the dead-letter topic, as received and with the reason.
-    fn bury(&self, topic: &str, source: &str, dead: &[DeadLetter]) {
-        let partition = source.rsplit('-').next().unwrap_or_default();
-        let buried = Output::to(&self.cx, topics::DEAD_LETTER).and_then(|mut output| {
-            for letter in dead {
-                letter.write(&mut output, topic, partition)?;
-            }
-            output.finish()
-        });
-        if let Err(error) = buried {
-            warn!(%error, letters = dead.len(), "dead letters not written");
-        }
-    }
-
-    fn note_progress(&mut self, began: Instant) {
-        self.feed.lag.store(self.inputs.lag(), Ordering::Relaxed);
-        if !self.feed.is_rebuilt() && self.inputs.is_caught_up() {
-            // What the replay changed was emitted before the restart.
-            let mut recommender = self.feed.recommender.write();
-            drop(recommender.take_changes(usize::MAX));
-            let events = recommender.counters().events;
+    fn render(
+        &mut self,
+        topic: &'static str,
+        keys: Vec<String>,
+        render: impl Fn(&Recommender, &str) -> Option<Vec<u8>>,
+    ) {
+        for key in keys {
+            // One hold of the lock a list, so that nobody who asks waits for all of them.
+            let recommender = self.model.read();
+            let (value, newest_ms) = (render(&recommender, &key), recommender.newest_ms());
             drop(recommender);
-            self.feed.rebuilt.store(true, Ordering::Release);
-            if events > 0 {
-                let elapsed_ms = began.elapsed().as_millis() as u64;
-                info!(events, elapsed_ms, "recommender rebuilt from the log");
-            }
+            self.step.write(Outgoing::list(topic, newest_ms, key.into_bytes(), value));
         }
     }
 
-    /// Writes some of the lists that changed, starting a round every `recommender.emit.interval.ms`.
-    fn emit(&mut self) -> Result<(), OutputError> {
-        if !self.feed.is_rebuilt() {
-            return Ok(());
-        }
-        if self.round.positions.is_none() && Instant::now() >= self.round_due {
-            self.begin_round();
-        }
-        if self.round.positions.is_none() {
-            return Ok(());
-        }
-        self.emit_hot()?;
-        let until = Instant::now() + EMIT_SLICE;
-        while !self.round.is_written() && Instant::now() < until {
-            let (cx, feed, round) = (&self.cx, &self.feed, &mut self.round);
-            let items = emit_some(cx, feed, topics::SIMILAR_ITEMS, &mut round.items, render::similar)?;
-            let users =
-                emit_some(cx, feed, topics::RECOMMENDATIONS, &mut round.users, render::recommendations)?;
-            self.metrics.emitted(items + users);
-        }
-        if self.round.is_written() {
-            self.uncommitted = self.round.positions.take();
-        }
-        Ok(())
-    }
-
-    /// Takes everything that changed so far, and the positions that it came from.
-    fn begin_round(&mut self) {
-        self.round_due = Instant::now() + self.cx.config.recommender_emit_interval;
-        let Changes { users, items, hot, .. } = self.feed.recommender.write().take_changes(usize::MAX);
-        let is_settled = users.is_empty() && items.is_empty() && !hot && self.inputs.lag() == 0;
-        self.feed.settled.store(is_settled, Ordering::Release);
-        let positions = Some(self.inputs.positions());
-        self.round = Round { users: users.into(), items: items.into(), hot, positions };
-    }
-
-    fn emit_hot(&mut self) -> Result<(), OutputError> {
-        if !self.round.hot {
-            return Ok(());
-        }
-        let lists = render::hot(&self.feed.read());
-        let mut output = Output::to(&self.cx, topics::HOT)?;
+    fn render_hot(&mut self) {
+        let recommender = self.model.read();
+        let (lists, newest_ms) = (render::hot(&recommender), recommender.newest_ms());
+        drop(recommender);
         for (key, value) in lists {
-            output.write(Some(key.as_bytes()), Some(&value), &[])?;
+            self.step.write(Outgoing::list(topics::HOT, newest_ms, key.into_bytes(), Some(value)));
         }
-        output.finish()?;
-        self.round.hot = false;
-        Ok(())
     }
 
-    /// Commits the positions whose lists are written.
-    async fn commit(&mut self) {
-        if Instant::now() < self.commit_due {
+    fn is_committing(&self) -> bool {
+        self.committed.borrow().sequence < self.sequence
+    }
+
+    fn hand_over_if_due(&mut self, steps: &mpsc::Sender<Step>) {
+        if Instant::now() >= self.commit_due || self.step.size_bytes >= STEP_BYTES {
+            self.hand_over(steps);
+        }
+    }
+
+    /// Hands the step to the committer, unless that has one already.
+    fn hand_over(&mut self, steps: &mpsc::Sender<Step>) {
+        if self.step.is_empty() || self.is_committing() {
             return;
         }
-        let Some(positions) = self.uncommitted.take() else { return };
-        self.commit_due = Instant::now() + COMMIT_INTERVAL;
-        let changed: Vec<_> = positions.iter().filter(|position| self.is_news(position)).cloned().collect();
-        if changed.is_empty() {
-            return;
+        let mut step = std::mem::take(&mut self.step);
+        step.entry.sequence = self.sequence + 1;
+        for (input, span) in step.inputs.iter().zip(&step.entry.inputs) {
+            self.note_stands(input.clone(), Offset(span.to));
         }
-        let response = self.cx.groups.commit_offsets(commit_request(&changed)).await;
-        let refused =
-            response.topics.iter().flat_map(|topic| &topic.partitions).find(|(_, error)| !error.is_ok());
-        match refused {
-            Some((_, error)) => {
-                warn!(error = error.name(), "offsets not committed, trying again");
-                self.uncommitted = Some(positions);
-            }
-            None => self.committed.extend(changed.into_iter().map(ReadUpTo::into_entry)),
+        self.sequence += 1;
+        self.commit_due = Instant::now() + self.cx.config.recommender_emit_interval;
+        self.metrics.stepped();
+        // The one before is committed, so there is room; without a committer the stop is under way.
+        drop(steps.try_send(step));
+    }
+
+    /// Waits until every step handed over is committed, or the committer has given up.
+    async fn all_committed(&mut self) {
+        let sequence = self.sequence;
+        drop(self.committed.wait_for(|committed| committed.sequence >= sequence).await);
+    }
+
+    /// The same, or until a stop.
+    async fn await_committed(&mut self) {
+        let stop = self.feed.stop.clone();
+        tokio::select! {
+            () = self.all_committed() => {}
+            () = stop.cancelled() => {}
         }
     }
 
-    fn is_news(&self, position: &ReadUpTo) -> bool {
-        let key = (position.topic.to_string(), position.partition.0);
-        self.committed.get(&key) != Some(&position.next)
+    fn note_progress(&self, exhausted: bool) {
+        self.feed.lag.store(self.inputs.lag(), Ordering::Relaxed);
+        let settled = exhausted && !self.untaken && self.step.is_empty() && !self.is_committing();
+        self.feed.settled.store(settled, Ordering::Release);
     }
 
-    /// Waits for new records, the next round, or new topics.
-    async fn wait(&self) {
+    /// Waits for new records, for what is due, or for new topics.
+    async fn wait(&mut self) {
         let waiter = DataWaiter::new();
         self.inputs.register(&waiter);
-        if self.inputs.lag() > 0 {
+        if self.inputs.have_more() {
             return;
         }
-        let round = self.round_due.max(Instant::now() + Duration::from_millis(1));
-        let until = round.min(Instant::now() + REFRESH_INTERVAL);
+        let mut until = self.refresh_due;
+        if self.untaken {
+            until = until.min(self.take_due);
+        }
+        let committing = self.is_committing();
+        if !self.step.is_empty() && !committing {
+            until = until.min(self.commit_due);
+        }
+        let stop = self.feed.stop.clone();
         tokio::select! {
             () = waiter.woken() => {}
             () = tokio::time::sleep_until(until) => {}
-            () = self.feed.stop.cancelled() => {}
+            _ = self.committed.changed(), if committing => {}
+            () = stop.cancelled() => {}
         }
-    }
-}
-
-/// A record's time. Messages of the oldest format have none: they count as being as new as the newest.
-fn time_of(record: &Record<'_>, recommender: &Recommender) -> i64 {
-    if record.timestamp.0 < 0 { recommender.newest_ms() } else { record.timestamp.0 }
-}
-
-/// Writes the lists of the first keys of `queue`, and returns how many; keys leave it once their lists
-/// are written.
-fn emit_some(
-    cx: &Cx,
-    feed: &Feed,
-    topic: &str,
-    queue: &mut VecDeque<String>,
-    render: impl Fn(&Recommender, &str) -> Option<Vec<u8>>,
-) -> Result<usize, OutputError> {
-    if queue.is_empty() {
-        return Ok(0);
-    }
-    let some = queue.len().min(EMIT_AT_ONCE);
-    let mut output = Output::to(cx, topic)?;
-    for key in queue.iter().take(some) {
-        // One hold of the lock per list, so that learning gets in between.
-        let value = render(&feed.read(), key);
-        output.write(Some(key.as_bytes()), value.as_deref(), &[])?;
-    }
-    output.finish()?;
-    queue.drain(..some);
-    Ok(some)
-}
-
-fn commit_request(positions: &[ReadUpTo]) -> CommitRequest {
-    let mut topics: Vec<CommitTopic> = Vec::new();
-    for position in positions {
-        let partition = CommitPartition {
-            partition: position.partition,
-            offset: position.next,
-            leader_epoch: Epoch::NONE,
-            metadata: None,
-            committed_at: None,
-        };
-        match topics.last_mut().filter(|topic| topic.topic == *position.topic) {
-            Some(topic) => topic.partitions.push(partition),
-            None => {
-                topics.push(CommitTopic { topic: position.topic.to_string(), partitions: vec![partition] })
-            }
-        }
-    }
-    CommitRequest {
-        group_id: GROUP.to_owned(),
-        generation: NO_GENERATION,
-        topics,
-        ..CommitRequest::default()
-    }
-}
-
-impl ReadUpTo {
-    fn into_entry(self) -> ((String, i32), Offset) {
-        ((self.topic.to_string(), self.partition.0), self.next)
-    }
-}
-
-impl DeadLetter {
-    fn of(record: &Record<'_>, rejection: Rejection) -> Self {
-        let headers = record.headers().map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec)));
-        Self {
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: headers.collect(),
-            offset: record.offset,
-            rejection,
-        }
-    }
-
-    fn write(&self, output: &mut Output<'_>, topic: &str, partition: &str) -> Result<(), OutputError> {
-        let (offset, message) = (self.offset.to_string(), self.rejection.to_string());
-        let told = [
-            ("kindred.topic", topic),
-            ("kindred.partition", partition),
-            ("kindred.offset", &offset),
-            ("kindred.reason", self.rejection.code()),
-            ("kindred.message", &message),
-        ];
-        let kept = self.headers.iter().map(|(name, value)| (&name[..], value.as_deref()));
-        let told = told.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes())));
-        let headers: Vec<Header<'_>> = kept.chain(told).collect();
-        output.write(self.key.as_deref(), self.value.as_deref(), &headers)
     }
 }

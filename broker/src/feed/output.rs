@@ -1,89 +1,122 @@
-//! Writing to the recommender's own topics: batches built here, appended without a socket.
+//! Records for the recommender's own topics, and the batches they are written in.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::records::{BatchBuilder, Header};
-use protocol::types::PartitionIndex;
-use storage::{AppendError, AppendOptions};
-use tracing::warn;
+use protocol::types::{PartitionIndex, Sequence, TimestampMs};
 
-use crate::catalog::{CatalogError, NewTopic, Topic};
-use crate::handlers::Cx;
+use super::journal;
+use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
+use crate::coordinator::transaction::state::Producer;
 use crate::partitioner::partition_of;
 
 /// A batch is closed when it has grown to this: below every default of `max.message.bytes`.
 const BATCH_BYTES: usize = 256 << 10;
+/// The largest step that the journal takes.
+const STEP_BYTES_MAX: usize = 16 << 20;
+/// After so many bytes steps that nobody needs any more can be removed from the disk.
+const STEPS_SEGMENT_BYTES: usize = 32 << 20;
 
-/// Why something was not written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OutputError {
-    #[error("{0}")]
-    Topic(#[from] CatalogError),
-    #[error("{0}")]
-    Append(#[from] AppendError),
+/// A record to be written.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub(super) topic: &'static str,
+    pub(super) timestamp: TimestampMs,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// Collects records for one topic and appends them.
-pub(super) struct Output<'a> {
-    cx: &'a Cx,
-    topic: Arc<Topic>,
-    open: HashMap<PartitionIndex, BatchBuilder>,
+impl Outgoing {
+    /// A list under its key; a tombstone without value.
+    pub(super) fn list(topic: &'static str, timestamp_ms: i64, key: Vec<u8>, value: Option<Vec<u8>>) -> Self {
+        Self { topic, timestamp: TimestampMs(timestamp_ms), key: Some(key), value, headers: Vec::new() }
+    }
+
+    /// About what it takes in memory.
+    pub(super) fn size_bytes(&self) -> usize {
+        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + bytes(value));
+        bytes(&self.key) + bytes(&self.value) + headers.sum::<usize>() + size_of::<Self>()
+    }
 }
 
-impl<'a> Output<'a> {
-    /// Writes to the topic `name`, which is made if it is not there. Blocks on the disk.
-    pub(super) fn to(cx: &'a Cx, name: &str) -> Result<Self, OutputError> {
-        let topic = match cx.catalog.topic(name) {
-            Some(topic) => topic,
-            None => match cx.catalog.create(NewTopic::with_defaults(name)) {
-                Err(CatalogError::Exists(_)) => {
-                    cx.catalog.topic(name).ok_or_else(|| CatalogError::Unknown(name.to_owned()))?
-                }
-                made => made?,
-            },
-        };
-        Ok(Self { cx, topic, open: HashMap::new() })
+/// The topic `name`, which is made if it is not there. Blocks on the disk then.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn topic(catalog: &Catalog, name: &str) -> Result<Arc<Topic>, CatalogError> {
+    if let Some(topic) = catalog.topic(name) {
+        return Ok(topic);
     }
-
-    /// Adds a record to the partition of its key.
-    pub(super) fn write(
-        &mut self,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[Header<'_>],
-    ) -> Result<(), OutputError> {
-        let index = partition_of(key.unwrap_or_default(), self.topic.partitions().len());
-        let now = self.cx.env.clock.now();
-        let batch = self.open.entry(index).or_default();
-        batch.append(now, key, value, headers);
-        if batch.size_bytes() < BATCH_BYTES {
-            return Ok(());
+    match catalog.create(new_topic(name)) {
+        Err(CatalogError::Exists(_)) => {
+            catalog.topic(name).ok_or_else(|| CatalogError::Unknown(name.to_owned()))
         }
-        let full = std::mem::take(batch);
-        self.append(index, full)
+        made => made,
     }
+}
 
-    /// Appends what is still open.
-    pub(super) fn finish(mut self) -> Result<(), OutputError> {
-        let mut open: Vec<_> = self.open.drain().filter(|(_, batch)| batch.record_count() > 0).collect();
-        open.sort_by_key(|(index, _)| *index);
-        for (index, batch) in open {
-            self.append(index, batch)?;
-        }
-        Ok(())
+fn new_topic(name: &str) -> NewTopic {
+    let mut new = NewTopic::with_defaults(name);
+    if name == journal::TOPIC {
+        new.partitions = Some(1);
+        let settings = [
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
+            ("max.message.bytes", STEP_BYTES_MAX.to_string()),
+            ("segment.bytes", STEPS_SEGMENT_BYTES.to_string()),
+        ];
+        new.configs = settings.map(|(key, value)| (key.to_owned(), value)).into();
     }
+    new
+}
 
-    fn append(&self, index: PartitionIndex, batch: BatchBuilder) -> Result<(), OutputError> {
-        let Some(partition) = self.topic.partition(index) else { return Ok(()) };
-        let options = AppendOptions::internal(self.cx.env.clock.now());
-        match partition.append(&batch.build(), &options) {
-            // One record too large for the topic must not stop all others.
-            Err(error @ (AppendError::TooLarge { .. } | AppendError::SetTooLarge { .. })) => {
-                warn!(topic = %self.topic.name, %error, "records not written");
-                Ok(())
+/// Batches by topic and partition, in the order of their records.
+pub(super) type Batches = BTreeMap<(&'static str, PartitionIndex), Vec<Vec<u8>>>;
+
+/// Lays records out as batches of a transaction in which the producer has written nothing yet.
+///
+/// # Errors
+/// A topic that is missing cannot be made.
+pub(super) fn lay_out(
+    catalog: &Catalog,
+    producer: &Producer,
+    records: &[Outgoing],
+) -> Result<Batches, CatalogError> {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut open: BTreeMap<(&'static str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
+    let mut done = Batches::new();
+    let begin = |sequence: i32| {
+        BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
+    };
+    for record in records {
+        let count = match counts.get(record.topic) {
+            Some(count) => *count,
+            None => {
+                let count = topic(catalog, record.topic)?.partitions().len();
+                counts.insert(record.topic, count);
+                count
             }
-            appended => Ok(appended.map(drop)?),
+        };
+        let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
+        let at = (record.topic, index);
+        let (batch, sequence) = open.entry(at).or_insert_with(|| (begin(0), 0));
+        let headers = record.headers.iter();
+        let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
+        batch.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+        *sequence += 1;
+        if batch.size_bytes() >= BATCH_BYTES {
+            let full = std::mem::replace(batch, begin(*sequence));
+            done.entry(at).or_default().push(full.build());
         }
     }
+    for (at, (batch, _)) in open {
+        if batch.record_count() > 0 {
+            done.entry(at).or_default().push(batch.build());
+        }
+    }
+    Ok(done)
 }

@@ -101,6 +101,10 @@ impl Broker {
         }
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     pub(crate) fn child(&self) -> &Child {
         self.child.as_ref().expect("running")
     }
