@@ -27,6 +27,8 @@ use super::{Worker, journal};
 const PAUSE_SHARE: u32 = 100;
 /// Snapshots that are kept.
 const KEPT: usize = 2;
+/// How long learning waits for commits before a snapshot is put off.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(1);
 /// The journal is shortened by at least so many offsets: a step takes two.
 const SHORTEN_BY: i64 = 256;
 
@@ -83,15 +85,20 @@ impl Worker {
             self.finish_snapshot().await;
         }
         let unchanged = self.sequence == self.snapshots.sequence && self.step.is_empty();
-        let busy = self.snapshots.writing.is_some() || self.is_committing();
-        if Instant::now() < self.snapshots.due || unchanged || busy {
+        if Instant::now() < self.snapshots.due || unchanged || self.snapshots.writing.is_some() {
             return;
         }
         // Only what is committed may be in it.
-        self.hand_over(steps);
-        self.await_committed().await;
-        if !self.is_committing() {
+        let committed = tokio::time::timeout(COMMIT_PATIENCE, async {
+            self.await_committed().await;
+            self.hand_over(steps);
+            self.await_committed().await;
+        });
+        if committed.await.is_ok() && !self.is_committing() {
             self.begin_snapshot();
+        } else {
+            // A disk that takes nothing must not hold up learning each time round.
+            self.snapshots.due = Instant::now() + self.cx.config.recommender_snapshot_interval;
         }
     }
 
