@@ -32,8 +32,8 @@ use super::Map;
 /// Page size assumed when aligning a range to populate: the smallest Linux uses, so never too coarse.
 const PAGE_BYTES: usize = 4096;
 
-/// How many pages are asked for at a time: 4 MB of the file, 1 KB of the stack.
-const PAGES_ASKED: usize = 1024;
+/// How many pages are asked for at a time: as many as a fetch usually takes, 1 MB.
+const PAGES_ASKED: usize = 256;
 
 /// Set once the kernel has said that it lacks `MADV_POPULATE_READ` (before Linux 5.14).
 static CANNOT_POPULATE: AtomicBool = AtomicBool::new(false);
