@@ -17,17 +17,15 @@ const MIB: f64 = (1 << 20) as f64;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Produces and consumes through librdkafka with its defaults for throughput (linger 5 ms, 1 MB batches).
-pub(crate) fn librdkafka(contender: &Contender, megabytes: u64, label: &'static str, report: &mut Report) {
+pub(crate) fn librdkafka(contender: &Contender, megabytes: u64, report: &mut Report) {
     let topic = contender.new_topic("librdkafka", 1, &[]);
     let bootstrap = contender.address().to_string();
     let records = megabytes * 1_000_000 / VALUE_BYTES as u64;
     let bytes = records * VALUE_BYTES as u64;
-    timed(contender, label, "librdkafka produce 1 KB, acks=1", bytes, report, || {
+    timed(contender, "librdkafka produce 1 KB, acks=1", bytes, report, || {
         produce(&bootstrap, &topic, records);
     });
-    timed(contender, label, "librdkafka consume 1 KB", bytes, report, || {
-        consume(&bootstrap, &topic, records)
-    });
+    timed(contender, "librdkafka consume 1 KB", bytes, report, || consume(&bootstrap, &topic, records));
     contender.connect().delete_topic(&topic);
 }
 
@@ -78,13 +76,7 @@ fn consume(bootstrap: &str, topic: &str, records: u64) {
 }
 
 /// `kafka-producer-perf-test` and `kafka-consumer-perf-test`: records of 1 KB, no limit on the rate.
-pub(crate) fn perf_tools(
-    contender: &Contender,
-    jars: &Path,
-    megabytes: u64,
-    label: &'static str,
-    report: &mut Report,
-) {
+pub(crate) fn perf_tools(contender: &Contender, jars: &Path, megabytes: u64, report: &mut Report) {
     let topic = contender.new_topic("perf", 1, &[]);
     let bootstrap = contender.address().to_string();
     let records = (megabytes * 1_000_000 / VALUE_BYTES as u64).to_string();
@@ -104,8 +96,8 @@ pub(crate) fn perf_tools(
         let output = tool(jars, &arguments);
         let cpu = (contender.cpu_time() - cpu_before).as_secs_f64();
         let megabytes = figure(&output).unwrap_or_else(|| panic!("{name} says no figure:\n{output}"));
-        report.add(label, &format!("{name} 1 KB, its own figure"), "MB/s", megabytes * MIB / 1e6);
-        report.add(label, &format!("{name} 1 KB: broker CPU"), "s/GB", cpu / (bytes as f64 / 1e9));
+        report.add(contender.name, &format!("{name} 1 KB, its own figure"), "MB/s", megabytes * MIB / 1e6);
+        report.add(contender.name, &format!("{name} 1 KB: broker CPU"), "s/GB", cpu / (bytes as f64 / 1e9));
     }
     contender.connect().delete_topic(&topic);
 }

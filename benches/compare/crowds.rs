@@ -12,12 +12,7 @@ use crate::report::Report;
 
 const RATE: u64 = 1000;
 
-pub(crate) fn connections(
-    contender: &Contender,
-    options: &Options,
-    label: &'static str,
-    report: &mut Report,
-) {
+pub(crate) fn connections(contender: &Contender, options: &Options, report: &mut Report) {
     let before = contender.resident_bytes();
     let began = Instant::now();
     let idle: Vec<Connection> = (0..options.connections)
@@ -28,28 +23,27 @@ pub(crate) fn connections(
         })
         .collect();
     let row = |what: &str| format!("{} idle connections: {what}", options.connections);
-    report.add(label, &row("to open"), "ms", began.elapsed().as_secs_f64() * 1e3);
+    report.add(contender.name, &row("to open"), "ms", began.elapsed().as_secs_f64() * 1e3);
     let grown = contender.resident_bytes().saturating_sub(before);
-    report.add(label, &row("memory each"), "KB", grown as f64 / 1e3 / options.connections as f64);
+    report.add(contender.name, &row("memory each"), "KB", grown as f64 / 1e3 / options.connections as f64);
     let histogram = paced(contender, "crowded", options);
-    report.add(label, &row("end to end p99, 1,000 msg/s"), "us", micros(&histogram, 0.99));
+    report.add(contender.name, &row("end to end p99, 1,000 msg/s"), "us", micros(&histogram, 0.99));
     drop(idle);
 }
 
 /// Of a broker that is new: Apache Kafka holds the files of deleted topics for another minute.
 pub(crate) fn partitions(contender: &mut Contender, options: &Options, report: &mut Report) {
-    let label = contender.name;
     let before = contender.resident_bytes();
     let began = Instant::now();
     contender.new_topic("wide", options.partitions, &[]);
     let row = |what: &str| format!("{} partitions: {what}", options.partitions);
-    report.add(label, &row("to create"), "s", began.elapsed().as_secs_f64());
+    report.add(contender.name, &row("to create"), "s", began.elapsed().as_secs_f64());
     let grown = contender.resident_bytes().saturating_sub(before);
-    report.add(label, &row("memory each"), "KB", grown as f64 / 1e3 / f64::from(options.partitions));
+    report.add(contender.name, &row("memory each"), "KB", grown as f64 / 1e3 / f64::from(options.partitions));
     let histogram = paced(contender, "beside-many", options);
-    report.add(label, &row("end to end p99, 1,000 msg/s"), "us", micros(&histogram, 0.99));
+    report.add(contender.name, &row("end to end p99, 1,000 msg/s"), "us", micros(&histogram, 0.99));
     contender.stop();
-    report.add(label, &row("start again"), "s", contender.start().as_secs_f64());
+    report.add(contender.name, &row("start again"), "s", contender.start().as_secs_f64());
 }
 
 fn paced(contender: &Contender, what: &str, options: &Options) -> Histogram<u64> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::records::{BatchBuilder, Compression};
+use protocol::records::BatchBuilder;
 
 use crate::connection::{Connection, now, produce_error, produce_frame, receive};
 use crate::contenders::Contender;
@@ -19,24 +19,12 @@ const IN_FLIGHT: usize = 5;
 pub(crate) type Curve = Vec<(f64, f64)>;
 
 /// One record of 1 KB a request, to each partition in turn, from one connection: CPU microseconds a request.
-pub(crate) fn partitions(
-    contender: &Contender,
-    options: &Options,
-    label: &'static str,
-    report: &mut Report,
-) -> Curve {
+pub(crate) fn partitions(contender: &Contender, options: &Options, report: &mut Report) -> Curve {
     steps(options.partitions as usize)
         .map(|partitions| {
             let count = i32::try_from(partitions).expect("the option's own range");
             let topic = contender.new_topic("growth", count, &[]);
-            let shape = Shape {
-                value_bytes: VALUE_BYTES,
-                batch_bytes: 0,
-                partitions: count,
-                compression: Compression::None,
-                acks: 1,
-                producer: None,
-            };
+            let shape = Shape { batch_bytes: 0, partitions: count, ..Shape::plain(VALUE_BYTES, 1) };
             // Files are opened and their first pages mapped outside the measurement.
             Load::new(&topic, &shape, 1).send(contender.address());
             let megabytes = (REQUESTS * VALUE_BYTES / 1_000_000) as u64;
@@ -45,7 +33,7 @@ pub(crate) fn partitions(
             let cost = cost(contender, requests, || load.send(contender.address()));
             contender.connect().delete_topic(&topic);
             report.add(
-                label,
+                contender.name,
                 &format!("one record a request, over {partitions} partitions: broker CPU"),
                 "us",
                 cost,
@@ -56,12 +44,7 @@ pub(crate) fn partitions(
 }
 
 /// The same to one partition, from each of many connections in turn.
-pub(crate) fn connections(
-    contender: &Contender,
-    options: &Options,
-    label: &'static str,
-    report: &mut Report,
-) -> Curve {
+pub(crate) fn connections(contender: &Contender, options: &Options, report: &mut Report) -> Curve {
     let topic = contender.new_topic("growth", 1, &[]);
     let mut batch = BatchBuilder::new();
     batch.append(now(), None, Some(&[b'x'; VALUE_BYTES]), &[]);
@@ -73,7 +56,7 @@ pub(crate) fn connections(
             let requests = REQUESTS as u64;
             let cost = cost(contender, requests, || rounds(&mut connections, REQUESTS, &topic, &frame));
             report.add(
-                label,
+                contender.name,
                 &format!("one record a request, from {count} connections: broker CPU"),
                 "us",
                 cost,

@@ -106,7 +106,7 @@ fn main() {
     }
     if options.wants("connections") {
         for contender in [&field.synced, &field.kafka] {
-            crowds::connections(contender, &options, contender.name, &mut report);
+            crowds::connections(contender, &options, &mut report);
         }
     }
     field.synced.stop();
@@ -183,7 +183,7 @@ fn warm_up(field: &Field, options: &Options) {
     let cases = throughput::cases(false);
     for contender in [&field.synced, &field.unsynced, &field.kafka] {
         for case in &cases[..2] {
-            throughput::measure(contender, case, options, contender.name, &mut ignored);
+            throughput::measure(contender, case, options, &mut ignored);
         }
     }
 }
@@ -193,29 +193,28 @@ fn round(field: &mut Field, jars: &Path, options: &Options, report: &mut Report)
         for case in throughput::cases(options.full) {
             let ours = if case.synced { &field.synced } else { &field.unsynced };
             for contender in [ours, &field.kafka] {
-                throughput::measure(contender, &case, options, contender.name, report);
+                throughput::measure(contender, &case, options, report);
             }
         }
     }
     if options.wants("fan-out") {
         for contender in [&field.unsynced, &field.kafka] {
-            throughput::fan_out(contender, options, contender.name, report);
+            throughput::fan_out(contender, options, report);
         }
     }
     if options.wants("librdkafka") {
         for contender in [&field.unsynced, &field.kafka] {
-            clients::librdkafka(contender, options.megabytes, contender.name, report);
+            clients::librdkafka(contender, options.megabytes, report);
         }
     }
     if options.wants("tools") {
         for contender in [&field.unsynced, &field.kafka] {
-            clients::perf_tools(contender, jars, options.megabytes, contender.name, report);
+            clients::perf_tools(contender, jars, options.megabytes, report);
         }
     }
     if options.wants("cold") {
         for contender in [&mut field.unsynced, &mut field.kafka] {
-            let name = contender.name;
-            throughput::cold(contender, options, name, report);
+            throughput::cold(contender, options, report);
         }
     }
 }
@@ -252,10 +251,10 @@ fn latency(field: &Field, options: &Options, report: &mut Report) {
 /// What a request costs with more partitions, and with more connections: a plot each.
 fn growth_curves(field: &Field, options: &Options, report: &mut Report) {
     let both = [&field.unsynced, &field.kafka];
-    let curves = both.map(|one| (one.name, growth::partitions(one, options, one.name, report)));
+    let curves = both.map(|one| (one.name, growth::partitions(one, options, report)));
     let plot = plot::growth("Broker CPU time of a request of one 1 KB record, by partitions", &curves);
     fs::write(options.out.join("growth-partitions.svg"), plot).expect("the results' directory");
-    let curves = both.map(|one| (one.name, growth::connections(one, options, one.name, report)));
+    let curves = both.map(|one| (one.name, growth::connections(one, options, report)));
     let plot = plot::growth("Broker CPU time of a request of one 1 KB record, by connections", &curves);
     fs::write(options.out.join("growth-connections.svg"), plot).expect("the results' directory");
 }

@@ -12,7 +12,7 @@ use protocol::types::{ProducerEpoch, ProducerId};
 use crate::contenders::Contender;
 use crate::options::Options;
 use crate::report::Report;
-use crate::traffic::{BATCH_BYTES, Load, Shape, consume};
+use crate::traffic::{Load, Shape, consume};
 
 /// Readers of one topic at once.
 const READERS: usize = 8;
@@ -83,33 +83,25 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
 }
 
 /// Produces one case and consumes what it produced: with one reader, then with eight beside a producer.
-pub(crate) fn measure(
-    contender: &Contender,
-    case: &Case,
-    options: &Options,
-    label: &'static str,
-    report: &mut Report,
-) {
+pub(crate) fn measure(contender: &Contender, case: &Case, options: &Options, report: &mut Report) {
     let flushed: &[_] = if case.synced && contender.is_kafka() { &[("flush.messages", "1")] } else { &[] };
     let topic = contender.new_topic("throughput", case.partitions, flushed);
     let shape = Shape {
-        value_bytes: case.value_bytes,
-        batch_bytes: BATCH_BYTES,
         partitions: case.partitions,
         compression: case.compression,
-        acks: case.acks,
         producer: case.idempotent.then(|| new_producer(contender)),
+        ..Shape::plain(case.value_bytes, case.acks)
     };
     // One flush a request is slow everywhere; less of it says as much.
     let megabytes = if case.synced { options.megabytes / 4 } else { options.megabytes };
     let mut load = Load::new(&topic, &shape, megabytes);
     let bytes = load.bytes();
     let row = format!("produce {}", case.name);
-    timed(contender, label, &row, bytes, report, || load.send(contender.address()));
+    timed(contender, &row, bytes, report, || load.send(contender.address()));
     if case.acks == 1 && !case.idempotent {
         let row = format!("consume {}", case.name);
         let records = load.records_per_partition();
-        timed(contender, label, &row, bytes, report, || {
+        timed(contender, &row, bytes, report, || {
             for partition in 0..case.partitions {
                 consume(contender.address(), &topic, partition, records);
             }
@@ -119,20 +111,13 @@ pub(crate) fn measure(
 }
 
 /// One producer and eight readers that each read all of it, at once.
-pub(crate) fn fan_out(contender: &Contender, options: &Options, label: &'static str, report: &mut Report) {
+pub(crate) fn fan_out(contender: &Contender, options: &Options, report: &mut Report) {
     let topic = contender.new_topic("fan-out", 1, &[]);
-    let shape = Shape {
-        value_bytes: 1000,
-        batch_bytes: BATCH_BYTES,
-        partitions: 1,
-        compression: Compression::None,
-        acks: 1,
-        producer: None,
-    };
+    let shape = Shape::plain(1000, 1);
     let mut load = Load::new(&topic, &shape, options.megabytes / 2);
     let (bytes, records) = (load.bytes(), load.records());
     let row = format!("1 producer, {READERS} consumers, 1 KB (bytes out)");
-    timed(contender, label, &row, bytes * READERS as u64, report, || {
+    timed(contender, &row, bytes * READERS as u64, report, || {
         thread::scope(|scope| {
             for _ in 0..READERS {
                 scope.spawn(|| consume(contender.address(), &topic, 0, records));
@@ -144,16 +129,9 @@ pub(crate) fn fan_out(contender: &Contender, options: &Options, label: &'static 
 }
 
 /// Consumes what neither the page cache nor the process remembers.
-pub(crate) fn cold(contender: &mut Contender, options: &Options, label: &'static str, report: &mut Report) {
+pub(crate) fn cold(contender: &mut Contender, options: &Options, report: &mut Report) {
     let topic = contender.new_topic("cold", 1, &[]);
-    let shape = Shape {
-        value_bytes: 1000,
-        batch_bytes: BATCH_BYTES,
-        partitions: 1,
-        compression: Compression::None,
-        acks: 1,
-        producer: None,
-    };
+    let shape = Shape::plain(1000, 1);
     let mut load = Load::new(&topic, &shape, options.megabytes);
     load.send(contender.address());
     // A page that is mapped cannot be dropped, so the broker ends first.
@@ -162,7 +140,7 @@ pub(crate) fn cold(contender: &mut Contender, options: &Options, label: &'static
     contender.start();
     contender.connect().await_leader(&topic, 0);
     let records = load.records();
-    timed(contender, label, "consume 1 KB, cold", load.bytes(), report, || {
+    timed(contender, "consume 1 KB, cold", load.bytes(), report, || {
         consume(contender.address(), &topic, 0, records);
     });
     contender.connect().delete_topic(&topic);
@@ -198,19 +176,12 @@ fn new_producer(contender: &Contender) -> (ProducerId, ProducerEpoch) {
 }
 
 /// Runs `work` and reports what it did a second, and the broker's CPU time for each GB of values.
-pub(crate) fn timed(
-    contender: &Contender,
-    label: &'static str,
-    row: &str,
-    bytes: u64,
-    report: &mut Report,
-    work: impl FnOnce(),
-) {
+pub(crate) fn timed(contender: &Contender, row: &str, bytes: u64, report: &mut Report, work: impl FnOnce()) {
     let cpu_before = contender.cpu_time();
     let began = Instant::now();
     work();
     let seconds = began.elapsed().as_secs_f64();
-    report.add(label, row, "MB/s", bytes as f64 / 1e6 / seconds);
+    report.add(contender.name, row, "MB/s", bytes as f64 / 1e6 / seconds);
     let cpu = (contender.cpu_time() - cpu_before).as_secs_f64();
-    report.add(label, &format!("{row}: broker CPU"), "s/GB", cpu / (bytes as f64 / 1e9));
+    report.add(contender.name, &format!("{row}: broker CPU"), "s/GB", cpu / (bytes as f64 / 1e9));
 }

@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use protocol::records::Compression;
-
 use crate::Broker;
 use crate::options::Options;
 use crate::report::Report;
-use crate::traffic::{BATCH_BYTES, Load, Shape, consume};
+use crate::traffic::{Load, Shape, consume};
 
 pub(crate) fn measure(options: &Options, broker: &Broker, report: &mut Report) {
     for value_bytes in [100, 1000] {
@@ -16,14 +14,7 @@ pub(crate) fn measure(options: &Options, broker: &Broker, report: &mut Report) {
             let mut admin = broker.connect();
             admin.create_topic(&topic, 1, &[]);
             let label = format!("produce, {value_bytes} B, acks={acks_name}");
-            let shape = Shape {
-                value_bytes,
-                batch_bytes: BATCH_BYTES,
-                partitions: 1,
-                compression: Compression::None,
-                acks,
-                producer: None,
-            };
+            let shape = Shape::plain(value_bytes, acks);
             let mut load = Load::new(&topic, &shape, options.megabytes);
             let (bytes, records) = (load.bytes(), load.records());
             timed(broker, report, &label, bytes, records, || load.send(broker.address()));

@@ -15,7 +15,7 @@ use crate::connection::{Connection, fetch_frame, now, produce_error, produce_fra
 
 /// Bytes of one batch before compression, four times a Java producer's default: what a producer under load is tuned
 /// to.
-pub(crate) const BATCH_BYTES: usize = 64 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 /// Requests sent before the answer of the first is awaited; a Java producer's default.
 const IN_FLIGHT: usize = 5;
 /// Where a batch has its base sequence, and where its checksum and what that covers begin.
@@ -34,6 +34,20 @@ pub(crate) struct Shape {
     pub(crate) acks: i16,
     /// Id and epoch of an idempotent producer.
     pub(crate) producer: Option<(ProducerId, ProducerEpoch)>,
+}
+
+impl Shape {
+    /// Full batches of uncompressed values to one partition, from a producer that is not idempotent.
+    pub(crate) fn plain(value_bytes: usize, acks: i16) -> Shape {
+        Shape {
+            value_bytes,
+            batch_bytes: BATCH_BYTES,
+            partitions: 1,
+            compression: Compression::None,
+            acks,
+            producer: None,
+        }
+    }
 }
 
 /// Requests made beforehand, one for each partition, to be sent in turn again and again.
