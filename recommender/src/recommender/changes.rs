@@ -1,0 +1,118 @@
+//! Which keys have new output: each waits once, and the owner takes them when it sees fit.
+
+use std::collections::VecDeque;
+
+use super::Recommender;
+use crate::ids::{ItemIdx, Renumbering, UserIdx};
+use crate::state::snapshot::{Reader, SnapshotError, Writer};
+
+/// Keys whose output has changed since they were last taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Users whose recommendations may have changed by what they did.
+    pub users: Vec<String>,
+    /// Items whose neighbours may have changed.
+    pub items: Vec<String>,
+    /// Whether more is left than was asked for.
+    pub more: bool,
+}
+
+impl Recommender {
+    /// Takes up to `limit` changed users and as many changed items off the queue, oldest first.
+    pub fn take_changes(&mut self, limit: usize) -> Changes {
+        let users = self
+            .changed
+            .users
+            .take(limit)
+            .map(|user| self.state.users.id(UserIdx(user)).to_owned())
+            .collect();
+        let items = self
+            .changed
+            .items
+            .take(limit)
+            .map(|item| self.state.items.id(ItemIdx(item)).to_owned())
+            .collect();
+        let more = !self.changed.users.queue.is_empty() || !self.changed.items.queue.is_empty();
+        Changes { users, items, more }
+    }
+
+    /// Whether hot lists may have changed since this was last asked.
+    pub fn take_hot(&mut self) -> bool {
+        std::mem::take(&mut self.changed.hot)
+    }
+}
+
+/// Keys to publish, each once.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub(super) users: Queue,
+    pub(super) items: Queue,
+    pub(super) hot: bool,
+}
+
+impl Changed {
+    pub(super) fn act(&mut self, user: Option<UserIdx>, item: ItemIdx, met: &[ItemIdx]) {
+        self.hot = true;
+        if let Some(user) = user {
+            self.users.add(user.0);
+        }
+        if !met.is_empty() {
+            self.items.add(item.0);
+            met.iter().for_each(|other| self.items.add(other.0));
+        }
+    }
+    pub(super) fn save(&self, out: &mut Writer) {
+        for queue in [&self.users, &self.items] {
+            out.u32(queue.queue.len() as u32);
+            queue.queue.iter().for_each(|&key| out.u32(key));
+        }
+        out.u8(u8::from(self.hot));
+    }
+
+    pub(super) fn load(input: &mut Reader<'_>, users: usize, items: usize) -> Result<Self, SnapshotError> {
+        let mut queue = |keys: usize| {
+            let mut queue = Queue::default();
+            for _ in 0..input.count(4)? {
+                let key = input.u32()?;
+                if key as usize >= keys {
+                    return Err(SnapshotError::Malformed("a changed key of nobody"));
+                }
+                queue.add(key);
+            }
+            Ok(queue)
+        };
+        let (users, items) = (queue(users)?, queue(items)?);
+        Ok(Self { users, items, hot: input.u8()? != 0 })
+    }
+}
+
+/// A queue in which a key stands at most once.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    queue: VecDeque<u32>,
+    waiting: Vec<bool>,
+}
+
+impl Queue {
+    pub(super) fn add(&mut self, key: u32) {
+        let at = key as usize;
+        if self.waiting.len() <= at {
+            self.waiting.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.waiting[at], true) {
+            self.queue.push_back(key);
+        }
+    }
+
+    pub(super) fn renumber(&mut self, renumbering: &Renumbering) {
+        let waiting: Vec<u32> = self.queue.iter().filter_map(|&key| renumbering.index(key)).collect();
+        *self = Self::default();
+        waiting.into_iter().for_each(|key| self.add(key));
+    }
+
+    fn take(&mut self, limit: usize) -> impl Iterator<Item = u32> {
+        let count = limit.min(self.queue.len());
+        let waiting = &mut self.waiting;
+        self.queue.drain(..count).inspect(|&key| waiting[key as usize] = false)
+    }
+}

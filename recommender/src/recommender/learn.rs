@@ -1,0 +1,257 @@
+//! Messages in: decoded, checked, learnt; items described and withdrawn, users described and forgotten.
+
+use std::sync::Arc;
+
+use super::Recommender;
+use crate::config::TopicRole;
+use crate::ids::{ItemIdx, UserIdx};
+use crate::ingest::action::ActionId;
+use crate::ingest::clean;
+use crate::ingest::entity::{ItemEntity, UserEntity};
+use crate::ingest::event::{Event, Position};
+use crate::ingest::parse::{self, Content};
+use crate::ingest::rejection::Rejection;
+use crate::models::Lesson;
+use crate::ranking::candidates::{Breadth, gather};
+use crate::state::Act;
+use crate::state::memory;
+use crate::state::ring::Visit;
+use crate::state::users::UserAttributes;
+
+/// Most categories told apart.
+const CATEGORIES_MAX: usize = 65_536;
+
+/// A message of one of the topics that are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The topic; [`Config::role`] says what its messages hold.
+    pub topic: &'a str,
+    /// Where the message stands, to be cited as evidence.
+    pub position: Position<'a>,
+    /// The message's key.
+    pub key: Option<&'a [u8]>,
+    /// The message's value; none removes an item or forgets a user.
+    pub value: Option<&'a [u8]>,
+    /// The message's own time, in ms since 1970.
+    pub time_ms: i64,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Applied {
+    /// Events or entities taken in.
+    pub accepted: usize,
+    /// Events of the same message that were refused: with at least one accepted, the others' reasons.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Counts since the start, or since the log was begun if the state was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events learnt.
+    pub events: u64,
+    /// Items and users described or removed.
+    pub entities: u64,
+    /// Messages or events refused.
+    pub rejected: u64,
+}
+
+impl Recommender {
+    /// Takes in one message: decodes, checks and learns.
+    ///
+    /// A message of a topic that is not read counts as behaviour, for those who feed a single stream.
+    ///
+    /// # Errors
+    /// [`Rejection`] if nothing of the message could be used: it belongs in the dead-letter topic, and nothing
+    /// has changed. A message of several events of which some were used is an `Ok` that lists the others.
+    pub fn ingest(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let taken = self.take_in(message);
+        match &taken {
+            Ok(applied) => self.counters.rejected += applied.rejected.len() as u64,
+            Err(_) => self.counters.rejected += 1,
+        }
+        taken
+    }
+
+    /// Learns one event that is already decoded. `record_ms`: the time against which its own is checked.
+    ///
+    /// # Errors
+    /// [`Rejection`] if the event is invalid or a duplicate; nothing has changed.
+    pub fn apply(
+        &mut self,
+        event: &Event<'_>,
+        position: Position<'_>,
+        record_ms: i64,
+    ) -> Result<(), Rejection> {
+        let clean = clean::check(event, record_ms, &self.config)?;
+        self.seen.admit(event, self.config.dedup_ids_max)?;
+        self.counters.events += 1;
+        if event.item_id.is_empty() {
+            return Ok(());
+        }
+        let Some(item) = self.intern_item(&event.item_id) else { return Ok(()) };
+        let user = clean.user.as_deref().and_then(|user| self.intern_user(user));
+        let visit = Visit {
+            item,
+            action: clean.action,
+            sign: if clean.weight > 0.0 { 1 } else { -i8::from(clean.weight < 0.0) },
+            superseded: false,
+            source: self.state.sources.intern(position.source),
+            offset: position.offset,
+            time_ms: event.time_ms,
+        };
+        if clean.weight > 0.0
+            && let Some(user) = user
+            && self.fusion.is_lesson()
+        {
+            self.learn_fusion(user, item, event.time_ms);
+        }
+        let limits = self.limits();
+        let act = Act { user, item, weight: clean.weight, visit };
+        let first_like = self.state.learn(act, limits, &mut self.before);
+        if let Some(user) = user.filter(|_| !self.models.is_empty()) {
+            let action = self.config.actions.word(clean.action);
+            let rating = self.rating(clean.action, event);
+            let (state, weight) = (&self.state, clean.weight);
+            self.models.learn(&Lesson { state, user, item, action, weight, first_like, rating });
+        }
+        self.changed.act(user, item, &self.before);
+        self.keep_within_memory();
+        Ok(())
+    }
+
+    /// The rating an event gives, or `None` if it gives none or would be refused.
+    pub(crate) fn rating_of(&self, event: &Event<'_>) -> Option<f64> {
+        let clean = clean::check(event, event.time_ms, &self.config).ok()?;
+        self.rating(clean.action, event)
+    }
+
+    fn rating(&self, action: ActionId, event: &Event<'_>) -> Option<f64> {
+        event.value.filter(|_| self.config.actions.word(action) == "rate")
+    }
+
+    /// What an event says for its item, or `None` if it would be refused.
+    pub(crate) fn weight_of(&self, event: &Event<'_>) -> Option<f32> {
+        clean::check(event, event.time_ms, &self.config).ok().map(|clean| clean.weight)
+    }
+
+    /// Shows the fusion which candidate the user takes, before anything else learns it.
+    fn learn_fusion(&mut self, user: UserIdx, item: ItemIdx, time_ms: i64) {
+        let mut scratch = self.scratch();
+        let ring = self.state.users.ring(user);
+        let before = ring.liked_at().filter(|&(_, liked_ms)| liked_ms != time_ms);
+        scratch.history.clear();
+        scratch.history.extend(before.map(|(item, _)| item));
+        let sketch = self.fusion.sketch(scratch.history.len());
+        gather(self.sources(), Some(user), Breadth::Strongest, &sketch, &mut scratch);
+        let visits = ring.newest_first();
+        let mut passed: Vec<ItemIdx> =
+            visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
+        // Who takes something new had no use for what is known; who comes back chose between the two.
+        if !scratch.history.contains(&item) && ring.older().binary_search(&item).is_err() {
+            passed.extend(&scratch.history);
+            passed.extend(ring.older());
+        }
+        self.fusion.learn(&self.state, &mut scratch, item, &passed);
+        self.give_back(scratch);
+    }
+
+    fn take_in(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let config = Arc::clone(&self.config);
+        let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
+        let done = |()| Applied { accepted: 1, rejected: Vec::new() };
+        let Some(value) = message.value else {
+            return self.remove(role, message.key).map(done);
+        };
+        match role {
+            TopicRole::Items => self.describe_item(&parse::item(message.key, value)?).map(done),
+            TopicRole::Users => self.describe_user(&parse::user(message.key, value)?).map(done),
+            TopicRole::Behaviour { action } => match parse::behaviour(value, action, message.time_ms)? {
+                Content::Events(events) => self.apply_all(&events, message),
+                Content::Item(item) => self.describe_item(&item).map(done),
+                Content::User(user) => self.describe_user(&user).map(done),
+            },
+        }
+    }
+
+    fn apply_all(&mut self, events: &[Event<'_>], message: &Incoming<'_>) -> Result<Applied, Rejection> {
+        let max = self.config.event_items_max;
+        if events.len() > max {
+            return Err(Rejection::TooManyItems { count: events.len(), max });
+        }
+        let mut applied = Applied::default();
+        for event in events {
+            match self.apply(event, message.position, message.time_ms) {
+                Ok(()) => applied.accepted += 1,
+                Err(rejection) => applied.rejected.push(rejection),
+            }
+        }
+        match applied.rejected.pop() {
+            Some(last) if applied.accepted == 0 => Err(last),
+            last => {
+                applied.rejected.extend(last);
+                Ok(applied)
+            }
+        }
+    }
+
+    /// Forgets a user: see [`State`]'s `forget`. The items of its history change with it.
+    fn forget(&mut self, user: UserIdx) {
+        let met: Vec<ItemIdx> = self.state.users.ring(user).signs().map(|(item, _)| item).collect();
+        met.iter().for_each(|item| self.changed.items.add(item.0));
+        let liked = self.state.users.liked(user);
+        let actions = &self.config.actions;
+        self.state.forget(user, self.limits(), |visit| actions.weight(visit.action));
+        self.models.forget(&self.state, user, &liked);
+        self.changed.users.add(user.0);
+        self.changed.hot = true;
+    }
+
+    fn describe_item(&mut self, entity: &ItemEntity<'_>) -> Result<(), Rejection> {
+        clean::check_id("item_id", &entity.item_id, &self.config)?;
+        let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
+        self.state.items.describe(item, entity, CATEGORIES_MAX);
+        let text = entity.title.iter().chain(&entity.categories).map(|text| text.len()).sum();
+        self.next_look = self.next_look.saturating_sub(memory::events_of(text));
+        self.models.describe(item, entity);
+        self.counters.entities += 1;
+        self.changed.items.add(item.0);
+        self.changed.hot = true;
+        self.keep_within_memory();
+        Ok(())
+    }
+
+    fn describe_user(&mut self, entity: &UserEntity<'_>) -> Result<(), Rejection> {
+        clean::check_id("user_id", &entity.user_id, &self.config)?;
+        let Some(user) = self.intern_user(&entity.user_id) else { return Ok(()) };
+        let attributes =
+            UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
+        self.state.users.set_attributes(user, Some(attributes));
+        self.counters.entities += 1;
+        self.keep_within_memory();
+        Ok(())
+    }
+
+    fn remove(&mut self, role: TopicRole<'_>, key: Option<&[u8]>) -> Result<(), Rejection> {
+        let id = key.and_then(parse::key_text);
+        match role {
+            TopicRole::Behaviour { .. } => return Err(Rejection::Empty),
+            TopicRole::Items => {
+                let item = self.state.items.find(id.ok_or(Rejection::MissingKey)?);
+                if let Some(item) = item {
+                    self.state.items.withdraw(item);
+                    self.models.withdraw(item);
+                    self.changed.items.add(item.0);
+                    self.changed.hot = true;
+                }
+            }
+            TopicRole::Users => {
+                if let Some(user) = self.state.users.find(id.ok_or(Rejection::MissingKey)?) {
+                    self.forget(user);
+                }
+            }
+        }
+        self.counters.entities += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! [`Recommender`]: the one type its owner handles.
+//!
+//! ```text
+//! learn    messages in: decoded, checked, learnt; users forgotten
+//! answer   a request in, a ranked list out; ratings predicted
+//! look_up  neighbours of an item, hot items
+//! changes  which keys have new output
+//! memory   room for new users and items, bytes held
+//! persist  save and load
+//! ```
+//!
+//! Each file is one of those; the type and what it is made of are here.
+
+mod answer;
+mod changes;
+mod learn;
+mod look_up;
+mod memory;
+mod persist;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Config;
+use crate::ids::ItemIdx;
+use crate::ingest::clean::SeenIds;
+use crate::models::set::Models;
+use crate::models::{COLUMNS, OPTIONAL, column_name};
+use crate::ranking::candidates::{Scratch, Sources};
+use crate::ranking::fuse::Fusion;
+use crate::state::{Limits, State};
+use changes::Changed;
+
+pub use changes::Changes;
+pub use learn::{Applied, Counters, Incoming};
+pub use memory::Report;
+
+/// Learns from events and answers from what it learnt.
+#[derive(Debug)]
+pub struct Recommender {
+    config: Arc<Config>,
+    state: State,
+    seen: SeenIds,
+    fusion: Fusion,
+    models: Models,
+    counters: Counters,
+    changed: Changed,
+    before: Vec<ItemIdx>,
+    /// After how many events and entities to look at the memory again.
+    next_look: u64,
+    /// Memory of requests, reused: as many as there were requests at once.
+    pool: Mutex<Vec<Scratch>>,
+}
+
+impl Recommender {
+    /// An empty recommender.
+    pub fn new(config: Config) -> Self {
+        Self::observing(config, &[])
+    }
+
+    /// An empty recommender in which these optional models learn too, beside the fusion.
+    pub(crate) fn observing(config: Config, observed: &[usize]) -> Self {
+        Self {
+            models: Models::new(&config, observed),
+            config: Arc::new(config),
+            state: State::default(),
+            seen: SeenIds::default(),
+            fusion: Fusion::default(),
+            counters: Counters::default(),
+            changed: Changed::default(),
+            before: Vec::new(),
+            next_look: 0,
+            pool: Mutex::default(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What was learnt, to be read.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Counts of what was taken in.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The newest event's time, ms since 1970: what answers are given as of.
+    pub fn newest_ms(&self) -> i64 {
+        self.state.newest_ms
+    }
+
+    /// The names of all categories, each a scope of hot items.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.state.items.categories()
+    }
+
+    /// The names that [`crate::Request::model`] always takes.
+    pub fn models() -> impl Iterator<Item = &'static str> {
+        (0..COLUMNS).map(column_name)
+    }
+
+    /// The names it takes besides if `recommender.models` has them.
+    pub fn optional_models() -> impl Iterator<Item = &'static str> {
+        OPTIONAL.iter().map(|optional| optional.name)
+    }
+
+    /// Does the work that models put off, as a batch program would after its input: for evaluations. It may take
+    /// minutes.
+    pub fn settle(&mut self) {
+        self.models.settle(&self.state);
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources { state: &self.state, models: &self.models }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            history_max: self.config.history_max,
+            window: self.config.window,
+            row_max: self.config.row_max,
+        }
+    }
+
+    fn scratch(&self) -> Scratch {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, scratch: Scratch) {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
+}
