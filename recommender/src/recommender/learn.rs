@@ -195,7 +195,7 @@ impl Recommender {
         }
     }
 
-    /// Forgets a user: see [`State`]'s `forget`. The items of its history change with it.
+    /// Forgets a user: see [`crate::state::State`]'s `forget`. The items of its history change with it.
     fn forget(&mut self, user: UserIdx) {
         let met: Vec<ItemIdx> = self.state.users.ring(user).signs().map(|(item, _)| item).collect();
         met.iter().for_each(|item| self.changed.items.add(item.0));
