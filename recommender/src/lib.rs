@@ -29,6 +29,7 @@ pub mod ids;
 pub mod ingest;
 mod math;
 mod models;
+pub mod online;
 mod ranking;
 mod recommender;
 pub mod serving;

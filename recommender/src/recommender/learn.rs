@@ -24,7 +24,7 @@ const CATEGORIES_MAX: usize = 65_536;
 /// A message of one of the topics that are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Incoming<'a> {
-    /// The topic; [`Config::role`] says what its messages hold.
+    /// The topic; [`crate::Config::role`] says what its messages hold.
     pub topic: &'a str,
     /// Where the message stands, to be cited as evidence.
     pub position: Position<'a>,
