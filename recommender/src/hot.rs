@@ -18,6 +18,7 @@ use crate::state::decay::Decay;
 use crate::state::memory::doubling;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::state::window::Window;
+use crate::trending;
 
 const HOUR_MS: f64 = 3_600_000.0;
 const DAY_MS: f64 = 24.0 * HOUR_MS;
@@ -252,14 +253,23 @@ impl Hot {
                 scored.filter(|&(_, score, _)| score > 0.0).collect()
             }
         };
-        let best_first =
-            |a: &(ItemIdx, f64, u32), b: &(ItemIdx, f64, u32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if ranked.len() > n && n > 0 {
-            ranked.select_nth_unstable_by(n - 1, best_first);
-        }
-        ranked.truncate(n);
-        ranked.sort_unstable_by(best_first);
+        keep_best(&mut ranked, n);
         ranked
+    }
+
+    /// Every item that is trending in a window, best first, with z and the events of the present bucket: see
+    /// [`crate::trending`]. `None` for a window that does not slide.
+    pub(crate) fn rank_trending(
+        &self,
+        window: HotWindow,
+        now_ms: i64,
+        n: usize,
+        keep: impl Fn(ItemIdx) -> bool,
+    ) -> Option<Vec<(ItemIdx, f64, u32)>> {
+        let mut ranked = trending::trends(&self.windows[window.sliding()?], now_ms);
+        ranked.retain(|&(item, _, _)| keep(item));
+        keep_best(&mut ranked, n);
+        Some(ranked)
     }
 
     /// Makes every list of the windows as short as can be.
@@ -305,6 +315,17 @@ impl Hot {
             place -= 1;
         }
     }
+}
+
+/// Keeps the `n` of greatest score, best first; equals by index.
+fn keep_best(ranked: &mut Vec<(ItemIdx, f64, u32)>, n: usize) {
+    let best_first =
+        |a: &(ItemIdx, f64, u32), b: &(ItemIdx, f64, u32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if ranked.len() > n && n > 0 {
+        ranked.select_nth_unstable_by(n - 1, best_first);
+    }
+    ranked.truncate(n);
+    ranked.sort_unstable_by(best_first);
 }
 
 /// ln of a sum, whose exponent a single float could not hold.

@@ -34,6 +34,7 @@ mod ranking;
 mod recommender;
 pub mod serving;
 pub mod state;
+pub mod trending;
 
 pub use config::{Config, ConfigError, ConfigRow, TopicRole};
 pub use cooccurrence::Metric;

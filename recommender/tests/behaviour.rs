@@ -172,6 +172,34 @@ fn hot_by_window_and_category() {
 }
 
 #[test]
+fn what_grows_is_trending_and_what_was_always_hot_is_not() {
+    let mut recommender = Recommender::new(Config::default());
+    feed(&mut recommender, "items", 0, r#"{"item_id":"new","categories":["c"]}"#).unwrap();
+    feed(&mut recommender, "items", 0, r#"{"item_id":"gone","categories":["c"],"available":false}"#).unwrap();
+    // Buckets of two hours: ten of four events, then one in which everything has three or four.
+    let hour = DAY / 24;
+    for bucket in 0..10 {
+        for user in 0..4 {
+            click(&mut recommender, &format!("u{user}"), "always", bucket * 2 * hour + user);
+        }
+    }
+    for user in 0..3 {
+        for item in ["new", "gone", "always"] {
+            click(&mut recommender, &format!("v{user}"), item, 20 * hour + user);
+        }
+    }
+    click(&mut recommender, "v4", "always", 22 * hour - 1);
+    let trending = recommender.trending(Scope::All, HotWindow::Day, 10).unwrap();
+    let found: Vec<_> =
+        trending.items.iter().map(|item| (item.item_id.as_str(), item.score, item.count)).collect();
+    assert_eq!(found, [("new", 3.0, 3)], "nothing to nothing before: 3 deviations of 1");
+    assert_eq!((trending.scope.as_str(), trending.window, trending.as_of), ("all", "24h", 22 * hour - 1));
+    assert_eq!(recommender.trending(Scope::Category("c"), HotWindow::Day, 1).unwrap().items.len(), 1);
+    assert!(recommender.trending(Scope::Category("none"), HotWindow::Day, 1).is_none());
+    assert!(recommender.trending(Scope::All, HotWindow::AllTime, 1).is_none());
+}
+
+#[test]
 fn programs_that_send_odd_things_harm_nothing() {
     let mut recommender = small();
     let before = bytes(&recommender);

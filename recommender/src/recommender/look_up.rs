@@ -45,33 +45,62 @@ impl Recommender {
 
     /// The hot items of a scope and window. `None` if the category is unknown.
     pub fn hot(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
-        let state = &self.state;
-        let now_ms = state.newest_ms;
-        let (name, members) = match scope {
-            Scope::All => ("all".to_owned(), None),
-            Scope::Category(category) => {
-                (format!("category={category}"), Some(state.items.category(category)?))
-            }
-        };
+        let members = self.members(scope)?;
+        let now_ms = self.state.newest_ms;
         let life = self.best_life();
-        let keep = |item: ItemIdx| {
-            state.items.is_offered(item, now_ms)
+        let ranked = self.state.hot.rank(window, life, now_ms, n, self.shown(members));
+        let half_life_ms = (window == HotWindow::Decayed).then_some(HALF_LIVES_MS[life]);
+        Some(self.list(scope, window, half_life_ms, ranked))
+    }
+
+    /// The items of a scope that are trending in a window, by how many deviations more happens to them in its present
+    /// twelfth than used to: see [`crate::trending`]. `None` if the category is unknown or the window does not slide.
+    pub fn trending(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
+        let members = self.members(scope)?;
+        let now_ms = self.state.newest_ms;
+        let ranked = self.state.hot.rank_trending(window, now_ms, n, self.shown(members))?;
+        Some(self.list(scope, window, None, ranked))
+    }
+
+    /// The items of a scope, in order of index, or `None` for all; nothing if there is no such scope.
+    fn members(&self, scope: Scope<'_>) -> Option<Option<&[ItemIdx]>> {
+        match scope {
+            Scope::All => Some(None),
+            Scope::Category(category) => self.state.items.category(category).map(Some),
+        }
+    }
+
+    /// Whether an item may be in a list of these.
+    fn shown(&self, members: Option<&[ItemIdx]>) -> impl Fn(ItemIdx) -> bool {
+        move |item| {
+            self.state.items.is_offered(item, self.state.newest_ms)
                 && members.is_none_or(|members| members.binary_search(&item).is_ok())
-        };
-        let items =
-            state.hot.rank(window, life, now_ms, n, keep).into_iter().map(|(item, score, count)| HotItem {
-                item_id: state.items.id(item).to_owned(),
-                title: state.items.title(item).map(str::to_owned),
-                score,
-                count,
-            });
-        Some(HotList {
-            scope: name,
+        }
+    }
+
+    fn list(
+        &self,
+        scope: Scope<'_>,
+        window: HotWindow,
+        half_life_ms: Option<f64>,
+        ranked: Vec<(ItemIdx, f64, u32)>,
+    ) -> HotList {
+        let items = ranked.into_iter().map(|(item, score, count)| HotItem {
+            item_id: self.state.items.id(item).to_owned(),
+            title: self.state.items.title(item).map(str::to_owned),
+            score,
+            count,
+        });
+        HotList {
+            scope: match scope {
+                Scope::All => "all".to_owned(),
+                Scope::Category(category) => format!("category={category}"),
+            },
             window: window.name(),
-            half_life_ms: (window == HotWindow::Decayed).then_some(HALF_LIVES_MS[life]),
-            as_of: now_ms,
+            half_life_ms,
+            as_of: self.state.newest_ms,
             items: items.collect(),
-        })
+        }
     }
 
     /// Whether a user is known.

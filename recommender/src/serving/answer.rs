@@ -101,7 +101,7 @@ pub struct Similar {
     pub llr: f64,
 }
 
-/// Hot items of a scope and window.
+/// Hot items of a scope and window, or trending ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HotList {
     /// `all` or `category=...`.
@@ -125,8 +125,8 @@ pub struct HotItem {
     /// Its name for people, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The decayed sum, or the count of a window.
+    /// The decayed sum, the count of a window, or how many deviations more than usual.
     pub score: f64,
-    /// Events: of the window if it slides, else of all time.
+    /// Events: of the window if it slides, else of all time; of the window's present twelfth if trending.
     pub count: u32,
 }

@@ -81,6 +81,25 @@ impl Window {
         totals.into_iter().enumerate().filter_map(some).collect()
     }
 
+    /// What each bucket added, newest first, as of `now_ms`: the present one and those before it, as far back as the
+    /// window or the first event. Each item once, in order of index.
+    pub(crate) fn buckets(&self, now_ms: i64) -> Vec<Vec<(ItemIdx, u32)>> {
+        let behind = now_ms.div_euclid(self.bucket_ms) - self.newest;
+        let known = self.buckets.iter().rev().map(|bucket| {
+            let mut bucket = bucket.clone();
+            bucket.merge();
+            bucket.added
+        });
+        let empty = std::iter::repeat_n(Vec::new(), behind.clamp(0, BUCKETS) as usize);
+        let ahead = (-behind).max(0) as usize;
+        empty.chain(known.skip(ahead)).take(BUCKETS as usize).collect()
+    }
+
+    /// What share of the present bucket has passed, in whole milliseconds: above 0, at most 1.
+    pub(crate) fn passed(&self, now_ms: i64) -> f64 {
+        (now_ms.rem_euclid(self.bucket_ms) + 1) as f64 / self.bucket_ms as f64
+    }
+
     /// Takes back what [`Window::add`] added, as far as it is still within the window.
     pub fn remove(&mut self, item: ItemIdx, time_ms: i64, amount: u32) {
         let age = self.newest - time_ms.div_euclid(self.bucket_ms);
