@@ -137,7 +137,7 @@ mod tests {
         sensitive: true,
         update: Update::ReadOnly,
         synonyms: &[],
-        reads: |_, _| true,
+        check: |_, _| Ok(()),
     };
 
     #[test]

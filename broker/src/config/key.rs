@@ -168,14 +168,20 @@ pub struct Key {
     pub update: Update,
     /// For a topic key: the server keys asked in turn when the topic has no value of its own.
     pub synonyms: &'static [ServerSynonym],
-    /// Whether the key of this name can be read from the text.
-    pub(super) reads: fn(&str, &'static str) -> bool,
+    /// Whether the key of this name can be read from the text; if not, why, where the form does not say it all.
+    pub(super) check: fn(&str, &'static str) -> Result<(), Option<String>>,
 }
 
 impl Key {
     /// Whether this row takes the value.
     pub fn admits(&self, text: &str) -> bool {
-        self.form.admits(text) && (self.reads)(text, self.name)
+        self.refusal(text).is_none()
+    }
+
+    /// Why this row does not take the value, as the rest of a sentence; `None` if it does.
+    pub(super) fn refusal(&self, text: &str) -> Option<String> {
+        let checked = if self.form.admits(text) { (self.check)(text, self.name) } else { Err(None) };
+        checked.err().map(|reason| reason.unwrap_or_else(|| format!("expected {}", self.form)))
     }
 
     /// Whether its value may change while the broker runs.
@@ -230,7 +236,9 @@ macro_rules! keys {
                     sensitive: keys!(@or false, $($sensitive)?),
                     update: keys!(@or $crate::config::key::Update::$update, $($crate::config::key::Update::$own_update)?),
                     synonyms: keys!(@or &[], $($synonyms)?),
-                    reads: |text, name| <$Type as $crate::config::value::Value>::read(text, name).is_some(),
+                    check: |text, name| {
+                        <$Type as $crate::config::value::Value>::read(text, name).map(drop).ok_or(None)
+                    },
                 },
             )+
         ];

@@ -55,7 +55,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// The key's row refuses this value.
-    #[error("bad value `{value}` for `{key}` {place}: expected {expected}")]
+    #[error("bad value `{value}` for `{key}` {place}: {reason}")]
     BadValue {
         /// The key's name.
         key: &'static str,
@@ -63,8 +63,8 @@ pub enum ConfigError {
         value: String,
         /// Where it was written.
         place: Place,
-        /// What the row takes.
-        expected: String,
+        /// What the row takes, or what is wrong.
+        reason: String,
     },
     /// The key is settled when the broker starts.
     #[error("`{key}` can be set only before the broker starts")]

@@ -61,9 +61,9 @@ pub(super) fn set(
         return Err(ConfigError::Unknown { key: name.to_owned(), place, nearest });
     };
     let text = &*key.form.normalized(text.trim());
-    if !key.admits(text) {
+    if let Some(reason) = key.refusal(text) {
         let value = if key.sensitive { "(hidden)" } else { text }.escape_debug().to_string();
-        return Err(ConfigError::BadValue { key: key.name, value, place, expected: key.form.to_string() });
+        return Err(ConfigError::BadValue { key: key.name, value, place, reason });
     }
     texts.insert(key.name, text.to_owned());
     Ok(())
@@ -151,11 +151,33 @@ fn text_of(name: &str, value: &toml::Value) -> Result<String, String> {
             Ok(items.iter().map(item).collect::<Result<Vec<_>, _>>()?.join(","))
         }
         toml::Value::Table(pairs) => {
-            let pair = |(left, right)| text_of(name, right).map(|right| format!("{left}:{right}"));
+            let pair = |(left, right)| {
+                let right = match right {
+                    toml::Value::Table(fields) => fields_of(name, fields)?,
+                    value => text_of(name, value)?,
+                };
+                Ok::<_, String>(format!("{left}:{right}"))
+            };
             Ok(pairs.iter().map(pair).collect::<Result<Vec<_>, _>>()?.join(","))
         }
         toml::Value::Datetime(_) => Err(format!("`{name}` is a date, which no key takes")),
     }
+}
+
+/// The fields of a rule: `field=value`, with blanks between; the items of a list have `|` between.
+fn fields_of(name: &str, fields: &toml::Table) -> Result<String, String> {
+    let field = |(field, value): (&String, &toml::Value)| {
+        let text = match value {
+            toml::Value::Array(items) => {
+                let items: Result<Vec<String>, String> =
+                    items.iter().map(|item| text_of(name, item)).collect();
+                items?.join("|")
+            }
+            value => text_of(name, value)?,
+        };
+        Ok::<_, String>(format!("{field}={text}"))
+    };
+    Ok(fields.iter().map(field).collect::<Result<Vec<_>, _>>()?.join(" "))
 }
 
 /// TOML's errors are a picture of several lines; ours say line, column and reason.

@@ -1,0 +1,43 @@
+//! How values are read.
+
+use super::Wrong;
+use crate::models::optional_of;
+
+/// Sets a field if there is a value for it.
+pub(super) fn put<T>(field: &mut T, value: Option<T>) -> Result<(), Wrong> {
+    *field = value.ok_or(Wrong::Other)?;
+    Ok(())
+}
+
+pub(super) fn words(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+pub(super) fn split_pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let pair = |word: String| {
+        let (left, right) = word.rsplit_once(':')?;
+        Some((left.trim().to_owned(), right.trim().to_owned()))
+    };
+    words(text).into_iter().map(pair).collect()
+}
+
+pub(super) fn join_pairs(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(left, right)| format!("{left}:{right}")).collect::<Vec<_>>().join(",")
+}
+
+pub(super) fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+pub(super) fn positive(text: &str) -> Option<f64> {
+    finite(text).filter(|&value| value > 0.0)
+}
+
+pub(super) fn known_models(text: &str) -> Option<Vec<String>> {
+    let names = words(text);
+    names.iter().all(|name| optional_of(name).is_some()).then_some(names)
+}
+
+pub(super) fn within(text: &str, min: usize, max: usize) -> Option<usize> {
+    text.parse().ok().filter(|value| (min..=max).contains(value))
+}
