@@ -53,6 +53,7 @@ pub(crate) fn ingest() -> Prepared {
             position: Position { source: SOURCE, offset: number as i64 },
             key: None,
             value: Some(value.as_bytes()),
+            headers: &[],
             time_ms,
         };
         recommender.ingest(&message).expect("the event is valid");

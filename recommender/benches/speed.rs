@@ -119,6 +119,7 @@ fn learn_json(recommender: &mut Recommender, shape: &Shape) {
             position: Position { source: "user_behavior-0", offset },
             key: None,
             value: Some(message.as_bytes()),
+            headers: &[],
             time_ms: i64::MAX / 2,
         };
         recommender.ingest(&message).expect("the event is valid");

@@ -100,6 +100,7 @@ fn answer(
             position: Position::default(),
             key: None,
             value: Some(value.as_bytes()),
+            headers: &[],
             time_ms: 0,
         });
         return Ok(json!(taken.map_or_else(|refused| refused.to_string(), |_| "taken".to_owned())));

@@ -30,6 +30,7 @@ pub mod ingest;
 mod math;
 mod models;
 pub mod online;
+pub mod processor;
 mod ranking;
 mod recommender;
 pub mod serving;
@@ -40,8 +41,9 @@ pub use config::{Config, ConfigError, ConfigRow, TopicRole};
 pub use cooccurrence::Metric;
 pub use hot::HotWindow;
 pub use ingest::{Event, Position, Rejection};
+pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
-pub use recommender::{Applied, Changes, Counters, Incoming, Recommender, Report};
+pub use recommender::{Applied, Changes, Counters, Incoming, Recommender, Report, Seen};
 pub use serving::{
     Answer, AnswerKind, Evidence, History, HotItem, HotList, Reason, Recommended, Request, Scope, Similar,
 };

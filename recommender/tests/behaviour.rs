@@ -11,8 +11,14 @@ const DAY: i64 = 86_400_000;
 
 fn feed(recommender: &mut Recommender, topic: &str, offset: i64, value: &str) -> Result<usize, Rejection> {
     let position = Position { source: "user_behavior-0", offset };
-    let message =
-        Incoming { topic, position, key: None, value: Some(value.as_bytes()), time_ms: 1_700_000_000_000 };
+    let message = Incoming {
+        topic,
+        position,
+        key: None,
+        value: Some(value.as_bytes()),
+        headers: &[],
+        time_ms: 1_700_000_000_000,
+    };
     recommender.ingest(&message).map(|applied| applied.accepted)
 }
 
@@ -270,6 +276,7 @@ fn forgetting_a_user_is_as_if_it_had_never_come() {
         position: Position::default(),
         key: Some(b"ghost"),
         value: None,
+        headers: &[],
         time_ms: 0,
     };
     with.ingest(&tombstone).unwrap();
@@ -459,6 +466,7 @@ fn ingest_anything(value: &[u8]) {
             position: Position::default(),
             key: Some(value),
             value: Some(value),
+            headers: &[],
             time_ms: 1,
         };
         if recommender.ingest(&message).is_ok() {

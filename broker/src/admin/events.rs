@@ -217,7 +217,7 @@ fn checked_event(parts: &Parts, value: Bytes) -> Result<NewEvent, ApiError> {
     let refused = |rejection: &Rejection| ApiError::bad(rejection.code(), rejection.to_string());
     let time_ms = parts.events.now_ms();
     let position = Position { source: "http", offset: 0 };
-    let message = Incoming { topic: TOPIC, position, key: None, value: Some(&value), time_ms };
+    let message = Incoming { topic: TOPIC, position, key: None, value: Some(&value), headers: &[], time_ms };
     let applied =
         Recommender::new(parts.recommender_config.clone()).ingest(&message).map_err(|r| refused(&r))?;
     if let Some(rejection) = applied.rejected.first() {

@@ -11,7 +11,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use parking_lot::RwLock;
 use recommender::{
-    Answer, AnswerKind, Filter, HotList, HotWindow, Metric, Recommended, Recommender, Request, Scope, Similar,
+    Answer, AnswerKind, Filter, HotList, HotWindow, Metric, Processor, Recommended, Recommender, Request,
+    Scope, Similar,
 };
 use serde::Serialize;
 
@@ -41,21 +42,21 @@ pub(crate) trait Recommendations: Send + Sync + 'static {
 }
 
 /// Readers share the lock; learning holds it for a short batch of events at a time.
-impl Recommendations for RwLock<Recommender> {
+impl Recommendations for RwLock<Processor> {
     fn recommend(&self, request: &Request<'_>) -> Option<Answer> {
-        self.read().recommend(request)
+        self.read().recommender().recommend(request)
     }
 
     fn similar(&self, item_id: &str, n: usize, metric: Metric) -> Option<Vec<Similar>> {
-        self.read().similar(item_id, n, metric)
+        self.read().recommender().similar(item_id, n, metric)
     }
 
     fn hot(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
-        self.read().hot(scope, window, n)
+        self.read().recommender().hot(scope, window, n)
     }
 
     fn knows_user(&self, id: &str) -> bool {
-        self.read().knows_user(id)
+        self.read().recommender().knows_user(id)
     }
 }
 

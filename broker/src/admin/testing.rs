@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use parking_lot::{Mutex, RwLock};
-use recommender::{Config, Incoming, Position, Recommender};
+use recommender::{Config, Incoming, Position, Processor};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -19,7 +19,7 @@ const NOW_MS: i64 = 1_700_000_000_000;
 
 /// The parts of a router, to be set before the first call.
 pub(super) struct Stage {
-    pub(super) recommender: Option<Arc<RwLock<Recommender>>>,
+    pub(super) recommender: Option<Arc<RwLock<Processor>>>,
     pub(super) log: PretendedLog,
     pub(super) unready: Option<String>,
 }
@@ -63,7 +63,7 @@ impl EventLog for PretendedLog {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let recommender = Recommender::new(Config::default());
+        let recommender = Processor::new(Config::default());
         Self {
             recommender: Some(Arc::new(RwLock::new(recommender))),
             log: PretendedLog::default(),
@@ -83,9 +83,16 @@ impl Stage {
 
     fn ingest(&self, topic: &str, value: &str) {
         let position = Position { source: topic, offset: 0 };
-        let message = Incoming { topic, position, key: None, value: Some(value.as_bytes()), time_ms: NOW_MS };
+        let message = Incoming {
+            topic,
+            position,
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &[],
+            time_ms: NOW_MS,
+        };
         let recommender = self.recommender.as_ref().expect("there is a recommender to teach");
-        recommender.write().ingest(&message).expect("the event is good");
+        recommender.write().process(&message, &mut Vec::new()).expect("the event is good");
     }
 
     pub(super) fn router(&self) -> Router {

@@ -102,7 +102,7 @@ impl NewTopic {
     /// then, everything else follows the broker's defaults.
     pub(crate) fn with_defaults(name: &str) -> Self {
         let policy =
-            feed::topics::is_compacted(name).then(|| ("cleanup.policy".to_owned(), "compact".to_owned()));
+            feed::well_known::is_compacted(name).then(|| ("cleanup.policy".to_owned(), "compact".to_owned()));
         Self { name: name.to_owned(), partitions: None, configs: policy.into_iter().collect() }
     }
 

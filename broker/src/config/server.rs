@@ -315,7 +315,9 @@ fn recommender_keys() -> impl Iterator<Item = Key> {
             sensitive: false,
             update: Update::ReadOnly,
             synonyms: &[],
-            check: |text, name| recommender::Config::default().set(name, text).map_err(|error| error.reason()),
+            check: |text, name| {
+                recommender::Config::default().set(name, text).map_err(|error| error.reason())
+            },
         }
     })
 }
@@ -510,7 +512,11 @@ mod tests {
         for key in server_keys() {
             match key.default {
                 Some(default) => assert!(key.admits(default), "{} = {default}", key.name),
-                None => assert!((key.check)("", key.name).is_ok(), "{} has no default and cannot be unset", key.name),
+                None => assert!(
+                    (key.check)("", key.name).is_ok(),
+                    "{} has no default and cannot be unset",
+                    key.name
+                ),
             }
             assert!(key.documentation.ends_with('.'), "{} is documented in sentences", key.name);
         }

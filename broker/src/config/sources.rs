@@ -151,7 +151,7 @@ fn text_of(name: &str, value: &toml::Value) -> Result<String, String> {
             Ok(items.iter().map(item).collect::<Result<Vec<_>, _>>()?.join(","))
         }
         toml::Value::Table(pairs) => {
-            let pair = |(left, right)| {
+            let pair = |(left, right): (&String, &toml::Value)| {
                 let right = match right {
                     toml::Value::Table(fields) => fields_of(name, fields)?,
                     value => text_of(name, value)?,

@@ -56,7 +56,7 @@ pub(super) enum CommitError {
     #[error("{0}")]
     Topic(#[from] CatalogError),
     #[error("{topic}-{partition}: {error}")]
-    Append { topic: &'static str, partition: PartitionIndex, error: AppendError },
+    Append { topic: String, partition: PartitionIndex, error: AppendError },
     #[error("{0}")]
     Journal(#[from] storage::ReadError),
     #[error("the step cannot be written down: {0}")]
@@ -212,8 +212,9 @@ impl Committer {
     ) -> Result<Offset, CommitError> {
         let entry = serde_json::to_vec(&step.entry)?;
         let now = self.cx.env.clock.now();
+        let journal = [journal_record(entry, now)];
         let mut batches = lay_out(&self.cx.catalog, producer, &step.records)?;
-        batches.extend(lay_out(&self.cx.catalog, producer, &[journal_record(entry, now)])?);
+        batches.extend(lay_out(&self.cx.catalog, producer, &journal)?);
         self.append(producer, &batches, &self.offsets(step, member))
     }
 
@@ -230,7 +231,7 @@ impl Committer {
     fn append(
         &self,
         producer: &Producer,
-        batches: &Batches,
+        batches: &Batches<'_>,
         offsets: &CommitRequest,
     ) -> Result<Offset, CommitError> {
         let mut partitions: Vec<_> = batches.keys().copied().collect();
@@ -261,12 +262,12 @@ impl Committer {
     /// Appends a batch; returns the offset behind it.
     fn append_batch(
         &self,
-        topic: &'static str,
+        topic: &str,
         partition: PartitionIndex,
         batch: &[u8],
     ) -> Result<Offset, CommitError> {
         let found = self.cx.catalog.topic(topic).and_then(|topic| topic.partition(partition).cloned());
-        let failed = |error| CommitError::Append { topic, partition, error };
+        let failed = |error| CommitError::Append { topic: topic.to_owned(), partition, error };
         let found = found.ok_or_else(|| failed(AppendError::Closed))?;
         match found.append(batch, &AppendOptions::internal(self.cx.env.clock.now())) {
             Ok(appended) => Ok(appended.last_offset.next()),
@@ -311,5 +312,11 @@ impl Committer {
 }
 
 fn journal_record(entry: Vec<u8>, now: TimestampMs) -> Outgoing {
-    Outgoing { topic: journal::TOPIC, timestamp: now, key: None, value: Some(entry), headers: Vec::new() }
+    Outgoing {
+        topic: journal::TOPIC.into(),
+        timestamp: now,
+        key: None,
+        value: Some(entry),
+        headers: Vec::new(),
+    }
 }

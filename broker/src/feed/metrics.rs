@@ -1,9 +1,11 @@
 //! What is counted of the feed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use recommender::Rejection;
 use storage::Clock;
 
 use crate::metrics::{Counter, Metrics};
@@ -11,7 +13,9 @@ use crate::metrics::{Counter, Metrics};
 /// The feed's metrics.
 pub(super) struct FeedMetrics {
     records: Counter,
-    dead_letters: Counter,
+    /// By reason, as they come up.
+    refused: HashMap<&'static str, Counter>,
+    registry: Arc<Metrics>,
     lists: Counter,
     steps: Counter,
     snapshot: Arc<LastSnapshot>,
@@ -30,7 +34,7 @@ struct LastSnapshot {
 }
 
 impl FeedMetrics {
-    pub(super) fn new(metrics: &Metrics, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(metrics: &Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
         let counter = |name: &str, help: &str| metrics.counter(name, help, &[]);
         let snapshot = Arc::new(LastSnapshot::default());
         let seconds = |us: &AtomicU64| us.load(Ordering::Relaxed) as f64 / 1e6;
@@ -53,10 +57,8 @@ impl FeedMetrics {
         metrics.watch("kindred_recommender_snapshot_write_seconds", help, move || seconds(&last.write_us));
         Self {
             records: counter("kindred_recommender_records_total", "Records read by the recommender."),
-            dead_letters: counter(
-                "kindred_recommender_rejected_total",
-                "Records that the recommender refused.",
-            ),
+            refused: HashMap::new(),
+            registry: Arc::clone(metrics),
             lists: counter("kindred_recommender_lists_total", "Lists written to the output topics."),
             steps: counter(
                 "kindred_recommender_transactions_total",
@@ -66,10 +68,21 @@ impl FeedMetrics {
         }
     }
 
-    /// Notes records that were read, and how many of them were refused.
-    pub(super) fn learnt(&self, records: usize, refused: usize) {
+    /// Notes records that were read.
+    pub(super) fn learnt(&self, records: usize) {
         self.records.inc_by(records as u64);
-        self.dead_letters.inc_by(refused as u64);
+    }
+
+    /// Notes events that were refused.
+    pub(super) fn refused(&mut self, rejections: &[Rejection]) {
+        let (name, help) =
+            ("kindred_recommender_rejected_total", "Events that the recommender refused, by reason.");
+        for rejection in rejections {
+            let reason = rejection.code();
+            let registry = &self.registry;
+            let counter = self.refused.entry(reason);
+            counter.or_insert_with(|| registry.counter(name, help, &[("reason", reason)])).inc();
+        }
     }
 
     /// Notes lists that are to be written.

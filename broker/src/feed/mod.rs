@@ -39,7 +39,7 @@ mod render;
 mod resume;
 mod snapshot;
 mod step;
-pub(crate) mod topics;
+pub(crate) mod well_known;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -47,7 +47,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use protocol::types::Offset;
-use recommender::Recommender;
+use recommender::processor::topics;
+use recommender::{Emission, Processor, Recommender};
 use storage::SideFiles;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -89,7 +90,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The recommender as the rest of the broker sees it.
 pub(crate) struct Feed {
-    recommender: Arc<RwLock<Recommender>>,
+    processor: Arc<RwLock<Processor>>,
     rebuilt: AtomicBool,
     lag: AtomicI64,
     settled: AtomicBool,
@@ -98,9 +99,9 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// The recommender, to be asked. Hold the guard for one question, never across an await.
-    pub(crate) fn read(&self) -> parking_lot::RwLockReadGuard<'_, Recommender> {
-        self.recommender.read()
+    /// The processor, to be asked. Hold the guard for one question, never across an await.
+    pub(crate) fn read(&self) -> parking_lot::RwLockReadGuard<'_, Processor> {
+        self.processor.read()
     }
 
     /// Ends the feed once it has committed what it learnt. The coordinators must still be there.
@@ -109,9 +110,9 @@ impl Feed {
         self.stopped.cancelled().await;
     }
 
-    /// The recommender's lock, for those that keep it.
-    pub(crate) fn shared(&self) -> Arc<RwLock<Recommender>> {
-        Arc::clone(&self.recommender)
+    /// The same, for those that keep it.
+    pub(crate) fn shared(&self) -> Arc<RwLock<Processor>> {
+        Arc::clone(&self.processor)
     }
 
     /// Whether everything learnt before the last restart has been learnt again.
@@ -133,7 +134,7 @@ impl Feed {
 /// Starts the feed's thread.
 pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
     let feed = Arc::new(Feed {
-        recommender: Arc::new(RwLock::new(Recommender::new(cx.config.recommender().clone()))),
+        processor: Arc::new(RwLock::new(Processor::new(cx.config.recommender().clone()))),
         rebuilt: AtomicBool::new(false),
         lag: AtomicI64::new(0),
         settled: AtomicBool::new(false),
@@ -143,7 +144,7 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
     let files = SideFiles::new(Arc::clone(&cx.env.disk), cx.config.data_dir(), snapshot::PREFIX);
     let now = Instant::now();
     let worker = Worker {
-        model: Arc::clone(&feed.recommender),
+        model: Arc::clone(&feed.processor),
         metrics: FeedMetrics::new(&cx.metrics, Arc::clone(&cx.env.clock)),
         inputs: Inputs::default(),
         refresh_due: now,
@@ -159,6 +160,7 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
         committed: watch::Sender::new(Committed::default()).subscribe(),
         snapshots: Snapshots::new(files, cx.config.recommender_snapshot_interval),
         scratch: Vec::new(),
+        emissions: Vec::new(),
         cx: Arc::clone(cx),
         feed: Arc::clone(&feed),
     };
@@ -171,8 +173,8 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
 struct Worker {
     cx: Arc<Cx>,
     feed: Arc<Feed>,
-    /// What learns: the recommender that is asked, but for the time in which another is made in its place.
-    model: Arc<RwLock<Recommender>>,
+    /// What learns: the processor that is asked, but for the time in which another is made in its place.
+    model: Arc<RwLock<Processor>>,
     metrics: FeedMetrics,
     inputs: Inputs,
     refresh_due: Instant,
@@ -195,6 +197,8 @@ struct Worker {
     committed: watch::Receiver<Committed>,
     snapshots: Snapshots,
     scratch: Vec<u8>,
+    /// What is to be written because of the record at hand.
+    emissions: Vec<Emission>,
 }
 
 impl Worker {
@@ -273,8 +277,8 @@ impl Worker {
 
     fn refresh(&mut self) {
         self.refresh_due = Instant::now() + REFRESH_INTERVAL;
-        let config = self.cx.config.recommender();
-        if self.inputs.refresh(&self.cx.catalog, |topic| config.role(topic).is_some()) {
+        let model = Arc::clone(&self.model);
+        if self.inputs.refresh(&self.cx.catalog, |topic| model.read().reads(topic)) {
             self.reading.send_replace(self.inputs.reading());
         }
     }
@@ -290,10 +294,11 @@ impl Worker {
 
     /// Takes changed keys and puts their lists into the step.
     fn take(&mut self, exhausted: bool) {
-        let mut recommender = self.model.write();
-        let changes = recommender.take_changes(TAKE_AT_ONCE);
-        let hot = (exhausted || self.since_hot >= HOT_EVERY) && recommender.take_hot();
-        drop(recommender);
+        let mut summaries = Vec::new();
+        let mut processor = self.model.write();
+        let changes = processor.take_changes(TAKE_AT_ONCE);
+        let hot = (exhausted || self.since_hot >= HOT_EVERY) && processor.take_summaries(&mut summaries);
+        drop(processor);
         self.untaken = !exhausted || changes.more;
         let interval = if changes.more { Duration::ZERO } else { self.cx.config.recommender_emit_interval };
         self.take_due = Instant::now() + interval;
@@ -309,6 +314,7 @@ impl Worker {
         if hot {
             self.since_hot = 0;
             self.render_hot();
+            summaries.into_iter().filter_map(Outgoing::summary).for_each(|record| self.step.write(record));
         }
         self.metrics.emitted(lists);
     }
@@ -321,17 +327,19 @@ impl Worker {
     ) {
         for key in keys {
             // One hold of the lock a list, so that nobody who asks waits for all of them.
-            let recommender = self.model.read();
-            let (value, newest_ms) = (render(&recommender, &key), recommender.newest_ms());
-            drop(recommender);
+            let processor = self.model.read();
+            let recommender = processor.recommender();
+            let (value, newest_ms) = (render(recommender, &key), recommender.newest_ms());
+            drop(processor);
             self.step.write(Outgoing::list(topic, newest_ms, key.into_bytes(), value));
         }
     }
 
     fn render_hot(&mut self) {
-        let recommender = self.model.read();
-        let (lists, newest_ms) = (render::hot(&recommender), recommender.newest_ms());
-        drop(recommender);
+        let processor = self.model.read();
+        let recommender = processor.recommender();
+        let (lists, newest_ms) = (render::hot(recommender), recommender.newest_ms());
+        drop(processor);
         for (key, value) in lists {
             self.step.write(Outgoing::list(topics::HOT, newest_ms, key.into_bytes(), Some(value)));
         }

@@ -1,10 +1,14 @@
 //! Records for the recommender's own topics, and the batches they are written in.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::records::{BatchBuilder, Header};
+use protocol::records::{BatchBuilder, Header, Record};
 use protocol::types::{PartitionIndex, Sequence, TimestampMs};
+
+use recommender::processor::topics;
+use recommender::{Body, Emission};
 
 use super::journal;
 use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
@@ -21,7 +25,7 @@ const STEPS_SEGMENT_BYTES: usize = 32 << 20;
 /// A record to be written.
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
-    pub(super) topic: &'static str,
+    pub(super) topic: Cow<'static, str>,
     pub(super) timestamp: TimestampMs,
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
@@ -31,7 +35,36 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// A list under its key; a tombstone without value.
     pub(super) fn list(topic: &'static str, timestamp_ms: i64, key: Vec<u8>, value: Option<Vec<u8>>) -> Self {
-        Self { topic, timestamp: TimestampMs(timestamp_ms), key: Some(key), value, headers: Vec::new() }
+        let timestamp = TimestampMs(timestamp_ms);
+        Self { topic: topic.into(), timestamp, key: Some(key), value, headers: Vec::new() }
+    }
+
+    /// What is to be written because of `record`.
+    pub(super) fn because_of(record: &Record<'_>, emission: Emission, now: TimestampMs) -> Self {
+        let Emission { topic, body, headers } = emission;
+        let own =
+            headers.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), Some(value.into_bytes())));
+        let (key, value, time, headers) = match body {
+            Body::Own { key, value, time_ms } => (key, value, TimestampMs(time_ms), own.collect()),
+            Body::AsReceived => {
+                let received = record.headers();
+                let received = received.map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec)));
+                let copy = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+                (copy(record.key), copy(record.value), record.timestamp, received.chain(own).collect())
+            }
+        };
+        // Retention goes by the time: what went wrong with an old event is news all the same.
+        let timestamp = if topic == topics::DEAD_LETTER { now } else { time };
+        Self { topic, timestamp, key, value, headers }
+    }
+
+    /// A summary, which is because of no record.
+    pub(super) fn summary(emission: Emission) -> Option<Self> {
+        let Body::Own { key, value, time_ms } = emission.body else { return None };
+        let headers = emission.headers.into_iter();
+        let headers = headers.map(|(name, value)| (name.as_bytes().to_vec(), Some(value.into_bytes())));
+        let (topic, timestamp) = (emission.topic, TimestampMs(time_ms));
+        Some(Self { topic, timestamp, key, value, headers: headers.collect() })
     }
 
     /// About what it takes in memory.
@@ -75,34 +108,34 @@ fn new_topic(name: &str) -> NewTopic {
 }
 
 /// Batches by topic and partition, in the order of their records.
-pub(super) type Batches = BTreeMap<(&'static str, PartitionIndex), Vec<Vec<u8>>>;
+pub(super) type Batches<'r> = BTreeMap<(&'r str, PartitionIndex), Vec<Vec<u8>>>;
 
 /// Lays records out as batches of a transaction in which the producer has written nothing yet.
 ///
 /// # Errors
 /// A topic that is missing cannot be made.
-pub(super) fn lay_out(
+pub(super) fn lay_out<'r>(
     catalog: &Catalog,
     producer: &Producer,
-    records: &[Outgoing],
-) -> Result<Batches, CatalogError> {
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut open: BTreeMap<(&'static str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
+    records: &'r [Outgoing],
+) -> Result<Batches<'r>, CatalogError> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut open: BTreeMap<(&'r str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
     let mut done = Batches::new();
     let begin = |sequence: i32| {
         BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
     };
     for record in records {
-        let count = match counts.get(record.topic) {
+        let count = match counts.get(&*record.topic) {
             Some(count) => *count,
             None => {
-                let count = topic(catalog, record.topic)?.partitions().len();
-                counts.insert(record.topic, count);
+                let count = topic(catalog, &record.topic)?.partitions().len();
+                counts.insert(&record.topic, count);
                 count
             }
         };
         let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
-        let at = (record.topic, index);
+        let at = (&*record.topic, index);
         let (batch, sequence) = open.entry(at).or_insert_with(|| (begin(0), 0));
         let headers = record.headers.iter();
         let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use protocol::types::Offset;
-use recommender::Recommender;
+use recommender::Processor;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -81,7 +81,7 @@ impl Worker {
             self.follow(from)?;
         }
         self.put_in_place();
-        let events = self.model.read().counters().events;
+        let events = self.model.read().recommender().counters().events;
         if events > 0 {
             let (elapsed_ms, snapshot) = (began.elapsed().as_millis() as u64, loaded.is_some());
             info!(events, elapsed_ms, snapshot, steps = course.last.sequence, "recommender rebuilt");
@@ -92,11 +92,11 @@ impl Worker {
     /// Takes over the newest snapshot. Returns the last step in it. One of other settings is put in place to be asked, until
     /// the log has been learnt under the present ones.
     fn load_snapshot(&mut self) -> Option<Committed> {
-        let Loaded { description, recommender, size_bytes } = snapshot::newest(&self.snapshots.files)?;
-        *self.model.write() = recommender;
+        let Loaded { description, processor, size_bytes } = snapshot::newest(&self.snapshots.files)?;
+        *self.model.write() = processor;
         if description.settings != snapshot::settings(self.cx.config.recommender()) {
             info!("other settings than before: the log is learnt anew, and what was learnt serves meanwhile");
-            self.model = Arc::new(RwLock::new(Recommender::new(self.cx.config.recommender().clone())));
+            self.model = Arc::new(RwLock::new(Processor::new(self.cx.config.recommender().clone())));
             self.feed.rebuilt.store(true, Ordering::Release);
             return None;
         }
@@ -117,7 +117,7 @@ impl Worker {
 
     /// Lets what was learnt be asked, if something else was until now.
     fn put_in_place(&mut self) {
-        let asked = Arc::clone(&self.feed.recommender);
+        let asked = Arc::clone(&self.feed.processor);
         if Arc::ptr_eq(&self.model, &asked) {
             return;
         }
@@ -157,7 +157,7 @@ impl Worker {
         if let Err(error) = self.cx.catalog.flush_start_offsets() {
             warn!(%error, "where the steps begin is not on the disk yet");
         }
-        *self.model.write() = Recommender::new(self.cx.config.recommender().clone());
+        *self.model.write() = Processor::new(self.cx.config.recommender().clone());
         self.stands.clear();
         (self.since_take, self.since_hot) = (0, 0);
         let inputs: Vec<InputId> = self.inputs.positions().map(|(input, _)| input.clone()).collect();
@@ -185,9 +185,9 @@ impl Worker {
             }
         }
         if any {
-            let mut recommender = self.model.write();
-            drop(recommender.take_changes(usize::MAX));
-            recommender.take_hot();
+            let mut processor = self.model.write();
+            drop(processor.take_changes(usize::MAX));
+            processor.take_summaries(&mut Vec::new());
             (self.since_take, self.since_hot) = (0, 0);
         }
         Some(())
@@ -225,11 +225,11 @@ impl Worker {
                 self.note_stands(input.clone(), Offset(*to));
             }
             if let Some(taken) = slice.taken {
-                let mut recommender = self.model.write();
-                drop(recommender.take_changes(taken.limit));
+                let mut processor = self.model.write();
+                drop(processor.take_changes(taken.limit));
                 self.since_take = 0;
                 if taken.hot {
-                    recommender.take_hot();
+                    processor.take_summaries(&mut Vec::new());
                     self.since_hot = 0;
                 }
             }

@@ -7,14 +7,14 @@
 //! | 12 | 4 | length m of the description |
 //! | 16 | 4 | CRC-32C of all that follows |
 //! | 20 | m | the description, JSON: [`Description`] |
-//! | 20 + m | | the recommender's own snapshot |
+//! | 20 + m | | the snapshot of recommender and operators |
 //!
 //! Files are named by the step they were taken behind. What cannot be read
 //! is passed over: the log holds what it held.
 
 use std::io;
 
-use recommender::{Config, ConfigError, Recommender, SnapshotError};
+use recommender::{Config, ConfigError, Processor, SnapshotError};
 use serde::{Deserialize, Serialize};
 use storage::SideFiles;
 use tracing::{info, warn};
@@ -26,7 +26,7 @@ pub(crate) const PREFIX: &str = "kindred-recommender-";
 /// How they end.
 const SUFFIX: &str = ".snapshot";
 /// The version written, and the only one read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"KINDREDF";
 const HEADER_BYTES: usize = 20;
 
@@ -80,7 +80,7 @@ pub(super) enum Unusable {
 /// A snapshot that was read.
 pub(super) struct Loaded {
     pub(super) description: Description,
-    pub(super) recommender: Recommender,
+    pub(super) processor: Processor,
     /// Of the file.
     pub(super) size_bytes: usize,
 }
@@ -104,10 +104,7 @@ fn config_of(settings: &[(String, String)]) -> Result<Config, ConfigError> {
 ///
 /// # Errors
 /// The description is no JSON, which its types rule out.
-pub(super) fn encode(
-    description: &Description,
-    recommender: &Recommender,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn encode(description: &Description, processor: &Processor) -> Result<Vec<u8>, serde_json::Error> {
     let text = serde_json::to_vec(description)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + text.len());
     bytes.extend_from_slice(MAGIC);
@@ -115,7 +112,7 @@ pub(super) fn encode(
     bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&text);
-    recommender.save(&mut bytes);
+    processor.save(&mut bytes);
     Ok(bytes)
 }
 
@@ -139,8 +136,8 @@ fn decode(bytes: &[u8]) -> Result<Loaded, Unusable> {
     }
     let (text, state) = body.split_at_checked(number(12) as usize).ok_or(Unusable::Checksum)?;
     let description: Description = serde_json::from_slice(text)?;
-    let recommender = Recommender::load(config_of(&description.settings)?, state)?;
-    Ok(Loaded { description, recommender, size_bytes: bytes.len() })
+    let processor = Processor::load(config_of(&description.settings)?, state)?;
+    Ok(Loaded { description, processor, size_bytes: bytes.len() })
 }
 
 /// The newest snapshot that can be read, whatever settings it is of; each that cannot costs a line in the log.
@@ -204,7 +201,7 @@ mod tests {
             settings: settings(&Config::default()),
             taken_ms: 1_700_000_000_000,
         };
-        let mut bytes = encode(&description, &Recommender::new(Config::default())).expect("JSON");
+        let mut bytes = encode(&description, &Processor::new(Config::default())).expect("JSON");
         seal(&mut bytes);
         (description, bytes)
     }

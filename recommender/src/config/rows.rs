@@ -94,6 +94,13 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "0 to 268435456",
     },
     ConfigRow {
+        key: "recommender.clean.events.enable",
+        doc: "Whether every event that was learnt is written to `kindred.events.clean` in normal form.",
+        get: |c| c.clean_events.to_string(),
+        set: |c, v| put(&mut c.clean_events, v.parse().ok()),
+        expected: "true or false",
+    },
+    ConfigRow {
         key: "recommender.memory.max",
         doc: "Most bytes of what is learnt, going by how much there is of it: less is held. Beyond it the twentieth of \
               the users or of the items that was idle longest is forgotten, of whichever take more. 0: as many bytes \
@@ -141,7 +148,7 @@ pub const ROWS: &[ConfigRow] = &[
         key: "recommender.models",
         doc: "Models with memory of their own that are on, beside those that always are. Each costs bytes or time.",
         get: |c| c.models.join(","),
-        set: |c, v| put(&mut c.models, known_models(v)),
+        set: |c, v| known_models(v).map(|models| c.models = models),
         expected: "a list of models, each one of those of the manual of the recommender",
     },
     ConfigRow {

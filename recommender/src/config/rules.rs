@@ -30,10 +30,7 @@ pub struct Rule {
 ///
 /// # Errors
 /// What is wrong, naming the rule and the field.
-pub fn parse<T>(
-    text: &str,
-    read: impl Fn(&mut Rule) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
+pub fn parse<T>(text: &str, read: impl Fn(&mut Rule) -> Result<T, String>) -> Result<Vec<T>, String> {
     let mut names: Vec<String> = Vec::new();
     let mut rules = Vec::new();
     for text in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {

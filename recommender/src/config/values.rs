@@ -1,7 +1,7 @@
 //! How values are read.
 
 use super::Wrong;
-use crate::models::optional_of;
+use crate::models::{OPTIONAL, optional_of};
 
 /// Sets a field if there is a value for it.
 pub(super) fn put<T>(field: &mut T, value: Option<T>) -> Result<(), Wrong> {
@@ -33,9 +33,15 @@ pub(super) fn positive(text: &str) -> Option<f64> {
     finite(text).filter(|&value| value > 0.0)
 }
 
-pub(super) fn known_models(text: &str) -> Option<Vec<String>> {
+pub(super) fn known_models(text: &str) -> Result<Vec<String>, Wrong> {
     let names = words(text);
-    names.iter().all(|name| optional_of(name).is_some()).then_some(names)
+    match names.iter().find(|name| optional_of(name).is_none()) {
+        None => Ok(names),
+        Some(name) => {
+            let known: Vec<&str> = OPTIONAL.iter().map(|optional| optional.name).collect();
+            Err(Wrong::Because(format!("`{name}` is no model; there are {}", known.join(", "))))
+        }
+    }
 }
 
 pub(super) fn within(text: &str, min: usize, max: usize) -> Option<usize> {

@@ -107,6 +107,10 @@ fn rated(weight: f32, word: &str, value: Option<f64>, config: &Config) -> f32 {
     }
 }
 
+/// An event's id as it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SeenId(u64);
+
 /// The last event ids, oldest first, at most as many as configured.
 #[derive(Debug, Default)]
 pub(crate) struct SeenIds {
@@ -115,24 +119,29 @@ pub(crate) struct SeenIds {
 }
 
 impl SeenIds {
-    /// Remembers the event's id, forgetting the oldest one beyond `max`.
+    /// What the event is to be remembered by; `None` if it has no id.
     ///
     /// # Errors
     /// [`Rejection::Duplicate`] if it is remembered already.
-    pub(crate) fn admit(&mut self, event: &Event<'_>, max: usize) -> Result<(), Rejection> {
-        let Some(id) = event.event_id.as_deref().filter(|_| max > 0) else { return Ok(()) };
+    pub(crate) fn check(&self, event: &Event<'_>, max: usize) -> Result<Option<SeenId>, Rejection> {
+        let Some(id) = event.event_id.as_deref().filter(|_| max > 0) else { return Ok(None) };
         let hash = xxh3_64(id.as_bytes());
         if self.table.find(hash, |&known| known == hash).is_some() {
             return Err(Rejection::Duplicate { event_id: shortened(id) });
         }
+        Ok(Some(SeenId(hash)))
+    }
+
+    /// Remembers what [`Self::check`] gave, forgetting the oldest beyond `max`.
+    pub(crate) fn remember(&mut self, id: Option<SeenId>, max: usize) {
+        let Some(SeenId(hash)) = id else { return };
         while self.order.len() >= max {
             self.forget_oldest();
         }
-        self.remember(hash);
-        Ok(())
+        self.insert(hash);
     }
 
-    fn remember(&mut self, hash: u64) {
+    fn insert(&mut self, hash: u64) {
         self.order.push_back(hash);
         self.table.insert_unique(hash, hash, |&known| known);
     }
@@ -168,7 +177,7 @@ impl Snapshot for SeenIds {
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let mut seen = Self::default();
         for _ in 0..input.count(8)? {
-            seen.remember(input.u64()?);
+            seen.insert(input.u64()?);
         }
         Ok(seen)
     }
@@ -247,12 +256,13 @@ mod tests {
     fn duplicates_are_known_within_the_window() {
         let mut seen = SeenIds::default();
         let with_id = |id: &str| event(|e| e.event_id = Some(id.to_owned().into()));
-        assert_eq!(seen.admit(&with_id("a"), 2), Ok(()));
-        assert_eq!(seen.admit(&with_id("b"), 2), Ok(()));
-        assert!(matches!(seen.admit(&with_id("a"), 2), Err(Rejection::Duplicate { .. })));
-        assert_eq!(seen.admit(&with_id("c"), 2), Ok(()), "a is forgotten");
-        assert_eq!(seen.admit(&with_id("a"), 2), Ok(()));
-        assert_eq!(seen.admit(&event(|_| {}), 2), Ok(()));
-        assert_eq!(seen.admit(&event(|_| {}), 2), Ok(()));
+        let mut admit = |event: Event<'_>| seen.check(&event, 2).map(|id| seen.remember(id, 2));
+        assert_eq!(admit(with_id("a")), Ok(()));
+        assert_eq!(admit(with_id("b")), Ok(()));
+        assert!(matches!(admit(with_id("a")), Err(Rejection::Duplicate { .. })));
+        assert_eq!(admit(with_id("c")), Ok(()), "a is forgotten");
+        assert_eq!(admit(with_id("a")), Ok(()));
+        assert_eq!(admit(event(|_| {})), Ok(()));
+        assert_eq!(admit(event(|_| {})), Ok(()));
     }
 }

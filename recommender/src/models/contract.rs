@@ -88,6 +88,7 @@ fn describe(recommender: &mut Recommender, item: u64) {
         position: Position::default(),
         key: None,
         value: Some(text.as_bytes()),
+        headers: &[],
         time_ms: 0,
     };
     recommender.ingest(&message).unwrap();
@@ -175,6 +176,7 @@ fn a_forgotten_user_leaves_no_answer() {
             position: Position::default(),
             key: Some(b"user-7"),
             value: None,
+            headers: &[],
             time_ms: 0,
         };
         recommender.ingest(&tombstone).unwrap();

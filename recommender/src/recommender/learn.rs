@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Recommender;
+use super::observe::Unobserved;
+use super::{Observer, Recommender, Seen};
 use crate::config::TopicRole;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::ingest::action::ActionId;
-use crate::ingest::clean;
+use crate::ingest::clean::{self, Clean, SeenId};
 use crate::ingest::entity::{ItemEntity, UserEntity};
 use crate::ingest::event::{Event, Position};
 use crate::ingest::parse::{self, Content};
@@ -32,6 +33,8 @@ pub struct Incoming<'a> {
     pub key: Option<&'a [u8]>,
     /// The message's value; none removes an item or forgets a user.
     pub value: Option<&'a [u8]>,
+    /// The message's headers.
+    pub headers: &'a [(&'a [u8], Option<&'a [u8]>)],
     /// The message's own time, in ms since 1970.
     pub time_ms: i64,
 }
@@ -65,7 +68,19 @@ impl Recommender {
     /// [`Rejection`] if nothing of the message could be used: it belongs in the dead-letter topic, and nothing
     /// has changed. A message of several events of which some were used is an `Ok` that lists the others.
     pub fn ingest(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
-        let taken = self.take_in(message);
+        self.ingest_observed(message, &mut Unobserved)
+    }
+
+    /// The same while `observer` looks on, who may keep events out.
+    ///
+    /// # Errors
+    /// As [`Recommender::ingest`].
+    pub(crate) fn ingest_observed(
+        &mut self,
+        message: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Applied, Rejection> {
+        let taken = self.take_in(message, observer);
         match &taken {
             Ok(applied) => self.counters.rejected += applied.rejected.len() as u64,
             Err(_) => self.counters.rejected += 1,
@@ -84,12 +99,37 @@ impl Recommender {
         record_ms: i64,
     ) -> Result<(), Rejection> {
         let clean = clean::check(event, record_ms, &self.config)?;
-        self.seen.admit(event, self.config.dedup_ids_max)?;
+        let id = self.seen.check(event, self.config.dedup_ids_max)?;
+        self.learn(event, &clean, id, position);
+        Ok(())
+    }
+
+    /// The same of one event of a message.
+    fn apply_observed(
+        &mut self,
+        event: &Event<'_>,
+        message: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<(), Rejection> {
+        let config = Arc::clone(&self.config);
+        let clean = clean::check(event, message.time_ms, &config)?;
+        let id = self.seen.check(event, config.dedup_ids_max)?;
+        let (user, action) = (clean.user.as_deref(), config.actions.word(clean.action));
+        let seen = Seen { message, event, user, action, weight: clean.weight };
+        observer.admit(&seen, self)?;
+        self.learn(event, &clean, id, message.position);
+        observer.learnt(&seen, self);
+        Ok(())
+    }
+
+    /// Learns a clean event. `id`: what it is recognised by when it arrives twice.
+    fn learn(&mut self, event: &Event<'_>, clean: &Clean<'_>, id: Option<SeenId>, position: Position<'_>) {
+        self.seen.remember(id, self.config.dedup_ids_max);
         self.counters.events += 1;
         if event.item_id.is_empty() {
-            return Ok(());
+            return;
         }
-        let Some(item) = self.intern_item(&event.item_id) else { return Ok(()) };
+        let Some(item) = self.intern_item(&event.item_id) else { return };
         let user = clean.user.as_deref().and_then(|user| self.intern_user(user));
         let visit = Visit {
             item,
@@ -117,7 +157,6 @@ impl Recommender {
         }
         self.changed.act(user, item, &self.before);
         self.keep_within_memory();
-        Ok(())
     }
 
     /// The rating an event gives, or `None` if it gives none or would be refused.
@@ -156,43 +195,52 @@ impl Recommender {
         self.give_back(scratch);
     }
 
-    fn take_in(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
+    fn take_in(
+        &mut self,
+        message: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Applied, Rejection> {
         let config = Arc::clone(&self.config);
         let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
         let done = |()| Applied { accepted: 1, rejected: Vec::new() };
         let Some(value) = message.value else {
-            return self.remove(role, message.key).map(done);
+            return self.remove(role, message.key, observer).map(done);
         };
         match role {
             TopicRole::Items => self.describe_item(&parse::item(message.key, value)?).map(done),
             TopicRole::Users => self.describe_user(&parse::user(message.key, value)?).map(done),
             TopicRole::Behaviour { action } => match parse::behaviour(value, action, message.time_ms)? {
-                Content::Events(events) => self.apply_all(&events, message),
+                Content::Events(events) => self.apply_all(&events, message, observer),
                 Content::Item(item) => self.describe_item(&item).map(done),
                 Content::User(user) => self.describe_user(&user).map(done),
             },
         }
     }
 
-    fn apply_all(&mut self, events: &[Event<'_>], message: &Incoming<'_>) -> Result<Applied, Rejection> {
+    fn apply_all(
+        &mut self,
+        events: &[Event<'_>],
+        message: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Applied, Rejection> {
         let max = self.config.event_items_max;
         if events.len() > max {
             return Err(Rejection::TooManyItems { count: events.len(), max });
         }
-        let mut applied = Applied::default();
-        for event in events {
-            match self.apply(event, message.position, message.time_ms) {
-                Ok(()) => applied.accepted += 1,
-                Err(rejection) => applied.rejected.push(rejection),
+        let mut rejected: Vec<(usize, Rejection)> = Vec::new();
+        for (line, event) in events.iter().enumerate() {
+            if let Err(rejection) = self.apply_observed(event, message, observer) {
+                rejected.push((line, rejection));
             }
         }
-        match applied.rejected.pop() {
-            Some(last) if applied.accepted == 0 => Err(last),
-            last => {
-                applied.rejected.extend(last);
-                Ok(applied)
-            }
+        let accepted = events.len() - rejected.len();
+        if accepted == 0
+            && let Some((_, last)) = rejected.pop()
+        {
+            return Err(last);
         }
+        rejected.iter().for_each(|(line, why)| observer.refused(*line, &events[*line], why));
+        Ok(Applied { accepted, rejected: rejected.into_iter().map(|(_, why)| why).collect() })
     }
 
     /// Forgets a user: see [`crate::state::State`]'s `forget`. The items of its history change with it.
@@ -232,7 +280,12 @@ impl Recommender {
         Ok(())
     }
 
-    fn remove(&mut self, role: TopicRole<'_>, key: Option<&[u8]>) -> Result<(), Rejection> {
+    fn remove(
+        &mut self,
+        role: TopicRole<'_>,
+        key: Option<&[u8]>,
+        observer: &mut impl Observer,
+    ) -> Result<(), Rejection> {
         let id = key.and_then(parse::key_text);
         match role {
             TopicRole::Behaviour { .. } => return Err(Rejection::Empty),
@@ -246,9 +299,11 @@ impl Recommender {
                 }
             }
             TopicRole::Users => {
-                if let Some(user) = self.state.users.find(id.ok_or(Rejection::MissingKey)?) {
+                let id = id.ok_or(Rejection::MissingKey)?;
+                if let Some(user) = self.state.users.find(id) {
                     self.forget(user);
                 }
+                observer.forgotten(id);
             }
         }
         self.counters.entities += 1;

@@ -6,6 +6,7 @@
 //! look_up  neighbours of an item, hot items
 //! changes  which keys have new output
 //! memory   room for new users and items, bytes held
+//! observe  looking on while a message is learnt
 //! persist  save and load
 //! ```
 //!
@@ -16,6 +17,7 @@ mod changes;
 mod learn;
 mod look_up;
 mod memory;
+mod observe;
 mod persist;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,8 @@ use changes::Changed;
 pub use changes::Changes;
 pub use learn::{Applied, Counters, Incoming};
 pub use memory::Report;
+pub(crate) use observe::Observer;
+pub use observe::Seen;
 
 /// Learns from events and answers from what it learnt.
 #[derive(Debug)]

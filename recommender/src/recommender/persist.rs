@@ -12,18 +12,23 @@ impl Recommender {
     /// Appends a snapshot of everything learnt, and of the keys that wait to be taken.
     pub fn save(&self, out: &mut Vec<u8>) {
         let mut body = Writer::default();
+        self.save_body(&mut body);
+        snapshot::seal(&body.into_bytes(), out);
+    }
+
+    /// The same as part of something larger.
+    pub(crate) fn save_body(&self, body: &mut Writer) {
         body.u64(self.config.history_max as u64);
-        self.state.save(&mut body);
-        self.seen.save(&mut body);
-        self.fusion.save(&mut body);
-        self.models.save(&mut body);
-        self.changed.save(&mut body);
+        self.state.save(body);
+        self.seen.save(body);
+        self.fusion.save(body);
+        self.models.save(body);
+        self.changed.save(body);
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
         }
         body.u64(self.config.memory_max as u64);
         body.u64(self.next_look);
-        snapshot::seal(&body.into_bytes(), out);
     }
 
     /// A recommender as it was when saved: the same answers, and after the same events the same bytes.
@@ -32,22 +37,26 @@ impl Recommender {
     /// [`SnapshotError`]: rebuild from the log instead.
     pub fn load(config: Config, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let mut body = Reader::new(snapshot::open(bytes)?);
+        let loaded = Self::load_body(config, &mut body)?;
+        body.finish()?;
+        Ok(loaded)
+    }
+
+    /// The same of something larger.
+    pub(crate) fn load_body(config: Config, body: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         if body.u64()? != config.history_max as u64 {
             return Err(SnapshotError::Settings("recommender.user.history.max"));
         }
         let mut loaded = Self::new(config);
-        loaded.state = State::load(&mut body)?;
-        loaded.seen = SeenIds::load(&mut body)?;
-        loaded.fusion = Fusion::load(&mut body)?;
-        loaded.models.load(&mut body)?;
-        loaded.changed = Changed::load(&mut body, loaded.state.users.len(), loaded.state.items.len())?;
+        loaded.state = State::load(body)?;
+        loaded.seen = SeenIds::load(body)?;
+        loaded.fusion = Fusion::load(body)?;
+        loaded.models.load(body)?;
+        loaded.changed = Changed::load(body, loaded.state.users.len(), loaded.state.items.len())?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
         let (max, next_look) = (body.u64()?, body.u64()?);
         // Under another bound, at once.
         loaded.next_look = if max == loaded.config.memory_max as u64 { next_look } else { 0 };
-        if !body.is_done() {
-            return Err(SnapshotError::Malformed("bytes left over"));
-        }
         Ok(loaded)
     }
 }

@@ -163,9 +163,12 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// Whether everything was read.
-    pub fn is_done(&self) -> bool {
-        self.rest.is_empty()
+    /// Makes sure that everything was read.
+    ///
+    /// # Errors
+    /// Bytes are left over.
+    pub fn finish(&self) -> Result<(), SnapshotError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(SnapshotError::Malformed("bytes left over")) }
     }
 
     /// One byte.

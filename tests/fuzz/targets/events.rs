@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
             None => (None, line),
         };
         let position = Position { source: "t-0", offset };
-        let message = Incoming { topic, position, key, value: Some(value), time_ms: 1_700_000_000_000 };
+        let message = Incoming { topic, position, key, value: Some(value), headers: &[], time_ms: 1_700_000_000_000 };
         let _ = recommender.ingest(&message);
     }
     let mut saved = Vec::new();

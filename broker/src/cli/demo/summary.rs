@@ -29,13 +29,13 @@ pub(super) fn speed(events: usize, produced_in: Duration, learnt_in: Duration) {
 pub(super) fn print(handle: &Handle, sample: &Sample) -> Result<(), Failure> {
     let feed = handle.feed().ok_or_else(|| Failure::usage("the recommender is turned off"))?;
     let nothing = || Failure::runtime("nothing was learnt");
-    let hot = feed.read().hot(Scope::All, HotWindow::AllTime, LINES).ok_or_else(nothing)?;
+    let hot = feed.read().recommender().hot(Scope::All, HotWindow::AllTime, LINES).ok_or_else(nothing)?;
     let best = hot.items.first().ok_or_else(nothing)?.item_id.clone();
     println!("\nHot items, all time");
     for item in &hot.items {
         println!("  {:>6} purchases  {}", item.count, named(&item.item_id, item.title.as_deref()));
     }
-    let similar = feed.read().similar(&best, LINES, Metric::Cosine).unwrap_or_default();
+    let similar = feed.read().recommender().similar(&best, LINES, Metric::Cosine).unwrap_or_default();
     println!("\nOften bought with {}", named(&best, title_of(sample, &best)));
     for item in &similar {
         let name = named(&item.item_id, item.title.as_deref());
@@ -52,7 +52,8 @@ fn showcase<'a>(handle: &Handle, sample: &'a Sample) -> Option<&'a str> {
     let feed = handle.feed()?;
     let personal = |user: &str| {
         let request = Request { explain: true, ..Request::user(user, LINES) };
-        let items = feed.read().recommend(&request).map(|answer| answer.items).unwrap_or_default();
+        let items =
+            feed.read().recommender().recommend(&request).map(|answer| answer.items).unwrap_or_default();
         items.iter().filter(|item| item.reasons.iter().any(|reason| !reason.because.is_empty())).count()
     };
     // Of equals the first, who bought most.
@@ -74,7 +75,11 @@ fn print_customer(handle: &Handle, sample: &Sample, user: &str) -> Result<(), Fa
         println!("  … and {} more", shown.len() - LINES);
     }
     let request = Request { explain: true, ..Request::user(user, LINES) };
-    let answer = feed.read().recommend(&request).ok_or_else(|| Failure::runtime("no recommendations"))?;
+    let answer = feed
+        .read()
+        .recommender()
+        .recommend(&request)
+        .ok_or_else(|| Failure::runtime("no recommendations"))?;
     println!("\nRecommended to customer {user}");
     for item in &answer.items {
         println!("  {:.3}  {}", item.score, named(&item.item_id, item.title.as_deref()));

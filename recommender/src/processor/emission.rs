@@ -1,0 +1,45 @@
+//! Records to be written.
+
+use std::borrow::Cow;
+
+/// A record to be written because of what was processed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emission {
+    /// Where to.
+    pub topic: Cow<'static, str>,
+    /// What.
+    pub body: Body,
+    /// Headers, behind those of the message if the body is as received.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Key, value and time of an [`Emission`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Those of the message being processed, with its headers: whoever has the message copies it.
+    AsReceived,
+    /// A record of its own.
+    Own {
+        /// Its key.
+        key: Option<Vec<u8>>,
+        /// Its value; none removes the key from a compacted topic.
+        value: Option<Vec<u8>>,
+        /// Its time, ms since 1970.
+        time_ms: i64,
+    },
+}
+
+impl Emission {
+    /// A record of JSON under a key.
+    pub fn json(
+        topic: impl Into<Cow<'static, str>>,
+        key: &str,
+        value: &impl serde::Serialize,
+        time_ms: i64,
+    ) -> Self {
+        // Numbers, texts and lists of them, with texts as keys, always serialise.
+        let value = serde_json::to_vec(value).unwrap_or_default();
+        let body = Body::Own { key: Some(key.as_bytes().to_vec()), value: Some(value), time_ms };
+        Self { topic: topic.into(), body, headers: Vec::new() }
+    }
+}

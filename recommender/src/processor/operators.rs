@@ -1,0 +1,72 @@
+//! Every operator, in the order in which they are asked.
+
+use super::clean_events::CleanEvents;
+use super::emission::Emission;
+use super::operator::Operator;
+use crate::config::Config;
+use crate::ingest::rejection::Rejection;
+use crate::recommender::{Incoming, Recommender, Seen};
+use crate::state::snapshot::{Reader, SnapshotError, Writer};
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Operators {
+    clean_events: CleanEvents,
+}
+
+impl Operators {
+    /// Those that the settings ask for, which have seen nothing yet.
+    pub(super) fn new(config: &Config) -> Self {
+        Self { clean_events: CleanEvents::new(config) }
+    }
+
+    fn each(&self) -> [&dyn Operator; 1] {
+        [&self.clean_events]
+    }
+
+    fn each_mut(&mut self) -> [&mut dyn Operator; 1] {
+        [&mut self.clean_events]
+    }
+
+    /// Whether any of them listens to a topic.
+    pub(super) fn listen(&self, topic: &str) -> bool {
+        self.each().iter().any(|operator| operator.listens(topic))
+    }
+
+    pub(super) fn hear(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) {
+        for operator in self.each_mut() {
+            if operator.listens(message.topic) {
+                operator.hear(message, out);
+            }
+        }
+    }
+
+    pub(super) fn admit(&mut self, seen: &Seen<'_>, recommender: &Recommender) -> Result<(), Rejection> {
+        self.each_mut().into_iter().try_for_each(|operator| operator.admit(seen, recommender))
+    }
+
+    pub(super) fn learnt(&mut self, seen: &Seen<'_>, recommender: &Recommender, out: &mut Vec<Emission>) {
+        self.each_mut().into_iter().for_each(|operator| operator.learnt(seen, recommender, out));
+    }
+
+    pub(super) fn summarise(&mut self, newest_ms: i64, out: &mut Vec<Emission>) {
+        self.each_mut().into_iter().for_each(|operator| operator.summarise(newest_ms, out));
+    }
+
+    pub(super) fn forget(&mut self, user: &str) {
+        self.each_mut().into_iter().for_each(|operator| operator.forget(user));
+    }
+
+    /// Bytes held, by operator.
+    pub(super) fn bytes(&self) -> Vec<(&'static str, usize)> {
+        self.each().iter().map(|operator| (operator.name(), operator.size_bytes())).collect()
+    }
+
+    pub(super) fn save(&self, out: &mut Writer) {
+        self.each().iter().for_each(|operator| operator.save(out));
+    }
+
+    pub(super) fn load(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        self.each_mut().into_iter().try_for_each(|operator| operator.load(input))
+    }
+}

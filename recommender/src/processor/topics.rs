@@ -1,0 +1,15 @@
+//! The topics that are written.
+
+/// Ranked hot items per scope and window.
+pub const HOT: &str = "kindred.hot";
+/// Ranked neighbours per item.
+pub const SIMILAR_ITEMS: &str = "kindred.similar-items";
+/// Ranked recommendations per user.
+pub const RECOMMENDATIONS: &str = "kindred.recommendations";
+/// Every event that was learnt, in the one normal form, by user.
+pub const CLEAN_EVENTS: &str = "kindred.events.clean";
+/// Messages that could not be used, as received, with the reason in their headers.
+pub const DEAD_LETTER: &str = "kindred.events.dead-letter";
+
+/// Those that hold the latest value of each key.
+pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS];
