@@ -89,6 +89,51 @@ fn the_unknown_get_hot_items_and_are_told_so() {
 }
 
 #[test]
+fn users_without_a_history_get_what_their_like_take() {
+    let mut recommender = Recommender::new(Config::default());
+    let describe = |recommender: &mut Recommender, user: &str, age: u32, gender: &str| {
+        let entity = format!(r#"{{"user_id":"{user}","age":{age},"gender":"{gender}"}}"#);
+        feed(recommender, "users", 0, &entity).unwrap();
+    };
+    for n in 0..240i64 {
+        let user = format!("u{n}");
+        // Some are described before they act, some after, some twice.
+        let act = |recommender: &mut Recommender| {
+            click(recommender, &user, if n % 4 == 0 { "lathe" } else { "sofa" }, n);
+            click(recommender, &user, if n % 4 == 0 { "drill" } else { "lamp" }, n + 1);
+        };
+        if n % 3 == 0 {
+            describe(&mut recommender, &user, 70, "f");
+            act(&mut recommender);
+        }
+        describe(&mut recommender, &user, if n % 4 == 0 { 30 } else { 50 }, "m");
+        if n % 3 != 0 {
+            act(&mut recommender);
+        }
+    }
+    describe(&mut recommender, "young", 27, "male");
+    describe(&mut recommender, "old", 52, "male");
+    describe(&mut recommender, "odd", 70, "f");
+    let first = |user: &str| {
+        let answer = recommender.recommend(&Request::user(user, 4)).unwrap();
+        assert_eq!(answer.items.len(), 4, "what is hot follows");
+        assert!((answer.items[0].score - 1.0).abs() < 1e-6);
+        (answer.kind, answer.items[0].item_id.clone())
+    };
+    let (young, old) = (first("young"), first("old"));
+    assert!(["lathe", "drill"].contains(&young.1.as_str()), "{young:?}");
+    assert!(["sofa", "lamp"].contains(&old.1.as_str()), "{old:?}");
+    assert_eq!((young.0, first("nobody").0), (AnswerKind::ColdUser, AnswerKind::UnknownUser));
+    assert_eq!(first("odd").1, first("nobody").1, "a segment nobody is left in says nothing");
+    let list = |segment| recommender.hot(Scope::Segment(segment), HotWindow::AllTime, 9);
+    let counts: Vec<u32> = list("25-34/male").unwrap().items.iter().map(|item| item.count).collect();
+    assert_eq!(counts, [60, 60]);
+    assert!(list("65-up/female").unwrap().items.is_empty() && list("old/men").is_none());
+    let saved = bytes(&recommender);
+    assert_eq!(bytes(&Recommender::load(Config::default(), &saved).unwrap()), saved);
+}
+
+#[test]
 fn scores_do_not_depend_on_how_many_are_asked_for() {
     let recommender = trained(3000);
     let all = recommender.recommend(&Request::user("user-1", 50)).unwrap();
@@ -142,6 +187,105 @@ fn what_is_withdrawn_excluded_or_disliked_is_not_shown() {
     feed(&mut recommender, "user_behavior", 0, r#"{"user_id":"u4","item_id":"a","action":"dislike"}"#)
         .unwrap();
     assert!(shown(&recommender, &[]).is_empty());
+}
+
+#[test]
+fn nobody_is_shown_what_is_their_own_expired_or_not_yet_published() {
+    let mut recommender = small();
+    let shown = |recommender: &Recommender, user: &str, now_ms: Option<i64>| -> Vec<String> {
+        let answer = recommender.recommend(&Request { now_ms, ..Request::user(user, 10) }).unwrap();
+        answer.items.into_iter().map(|item| item.item_id).collect()
+    };
+    feed(&mut recommender, "items", 0, r#"{"item_id":"a","owner_id":"u4"}"#).unwrap();
+    assert_eq!(shown(&recommender, "u4", None), ["c"]);
+    assert_eq!(shown(&recommender, "nobody", None).len(), 3, "others see it");
+    feed(&mut recommender, "items", 0, r#"{"item_id":"a","owner_id":"new"}"#).unwrap();
+    assert!(!shown(&recommender, "new", None).contains(&"a".to_owned()), "an owner need never have acted");
+    let life = r#"{"item_id":"a","published_at":1700000000,"expires_at":1700000100}"#;
+    feed(&mut recommender, "items", 0, life).unwrap();
+    for (now_s, there) in
+        [(1_699_999_999, false), (1_700_000_000, true), (1_700_000_099, true), (1_700_000_100, false)]
+    {
+        let shown = shown(&recommender, "u4", Some(now_s * 1000));
+        assert_eq!(shown.contains(&"a".to_owned()), there, "at {now_s}");
+    }
+}
+
+#[test]
+fn what_is_hidden_or_shown_too_often_in_vain_is_left_out() {
+    let mut config = Config::default();
+    config.set("recommender.fatigue.impressions.max", "3").unwrap();
+    config.set("recommender.fatigue.window.ms", "1000").unwrap();
+    config.set("recommender.user.history.max", "4").unwrap();
+    let mut recommender = Recommender::new(config.clone());
+    for (user, item) in [("u1", "a"), ("u1", "b"), ("u1", "c"), ("u2", "a")] {
+        click(&mut recommender, user, item, 1);
+    }
+    let shown = |recommender: &Recommender, now_ms: i64| -> Vec<String> {
+        let request = Request { now_ms: Some(now_ms), allow_seen: true, ..Request::user("u2", 10) };
+        recommender.recommend(&request).unwrap().items.into_iter().map(|item| item.item_id).collect()
+    };
+    let act = |recommender: &mut Recommender, item: &'static str, action: &'static str, time_ms: i64| {
+        let event = Event {
+            user_id: Some("u2".into()),
+            item_id: item.into(),
+            action: action.into(),
+            time_ms,
+            ..Event::default()
+        };
+        recommender.apply(&event, Position::default(), time_ms).unwrap();
+    };
+    let has = |recommender: &Recommender, now_ms, item: &str| {
+        shown(recommender, now_ms).iter().any(|id| id == item)
+    };
+    for time_ms in [100, 200] {
+        act(&mut recommender, "b", "impression", time_ms);
+    }
+    assert!(has(&recommender, 200, "b"));
+    act(&mut recommender, "b", "impression", 300);
+    assert!(!has(&recommender, 300, "b") && has(&recommender, 300, "c"));
+    assert!(has(&recommender, 1100, "b"), "1,000 ms after the first");
+    let saved = bytes(&recommender);
+    assert_eq!(bytes(&Recommender::load(config, &saved).unwrap()), saved);
+    act(&mut recommender, "b", "click", 400);
+    assert!(has(&recommender, 400, "b"), "an act ends it");
+    assert!(has(&recommender, 400, "a"), "impressions pushed nothing out of a history of four");
+
+    act(&mut recommender, "c", "hide", 500);
+    for n in 0..10 {
+        act(&mut recommender, "a", "click", 600 + n);
+    }
+    assert!(!has(&recommender, 700, "c"), "hidden for good, though it left the history");
+    act(&mut recommender, "c", "favorite", 800);
+    assert!(has(&recommender, 900, "c"), "unless the user takes it up again");
+}
+
+#[test]
+fn explored_places_say_how_likely_they_were_and_page_alike() {
+    let recommender = trained(3000);
+    let request = |rec_id, exploration| Request {
+        rec_id: Some(rec_id),
+        exploration: Some(exploration),
+        ..Request::user("user-1", 40)
+    };
+    let plain = recommender.recommend(&Request::user("user-1", 40)).unwrap().items;
+    assert!(plain.iter().all(|item| item.propensity.is_none()));
+    assert_eq!(recommender.recommend(&request("r", 0.0)).unwrap().items, plain);
+    let all = recommender.recommend(&request("r", 0.3)).unwrap().items;
+    assert_eq!(all, recommender.recommend(&request("r", 0.3)).unwrap().items);
+    let explored = all.iter().filter(|item| item.propensity.is_some_and(|p| p < 0.1)).count();
+    assert!((1..39).contains(&explored), "{explored} of 40 places were explored");
+    for item in &all {
+        let p = item.propensity.unwrap();
+        assert!(p > 0.0 && p <= 1.0 && item.score <= plain[0].score);
+    }
+    for (offset, n) in [(0, 1), (0, 10), (10, 10), (25, 15)] {
+        let page = recommender.recommend(&Request { offset, n, ..request("r", 0.3) }).unwrap().items;
+        assert_eq!(page, all[offset..offset + n]);
+    }
+    let ids: Vec<String> = (0..20).map(|n| format!("r{n}")).collect();
+    let others = ids.iter().filter(|id| recommender.recommend(&request(id, 0.3)).unwrap().items != all);
+    assert_eq!(others.count(), 20, "each answer draws its own");
 }
 
 #[test]

@@ -85,7 +85,10 @@ pub(super) async fn hot(
         (None | Some("all"), None) => Scope::All,
         (None, Some(category)) => Scope::Category(category),
         (Some(scope), None) if scope.starts_with("category=") => Scope::Category(&scope["category=".len()..]),
-        (Some(_), None) => return Err(ApiError::parameter("scope", "all or category=NAME")),
+        (Some(scope), None) if scope.starts_with("segment=") => Scope::Segment(&scope["segment=".len()..]),
+        (Some(_), None) => {
+            return Err(ApiError::parameter("scope", "all, category=NAME or segment=AGES/GENDER"));
+        }
         (Some(_), Some(_)) => {
             return Err(ApiError::parameter("scope", "either `scope` or `category`, not both"));
         }
@@ -93,6 +96,10 @@ pub(super) async fn hot(
     match (shared.recommendations()?.hot(scope, window, n), scope) {
         (Some(list), _) => Ok(json(StatusCode::OK, &list)),
         (None, Scope::Category(category)) => Err(unknown_category(category)),
+        (None, Scope::Segment(_)) => {
+            let expected = "segment=AGES/GENDER such as segment=25-34/female, with window=all-time";
+            Err(ApiError::parameter("scope", expected))
+        }
         (None, Scope::All) => unreachable!("the scope of everything is always known"),
     }
 }

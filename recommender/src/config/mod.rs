@@ -11,6 +11,7 @@ mod values;
 use thiserror::Error;
 
 use crate::ingest::action::Actions;
+use crate::state::notes::Fatigue;
 pub use rows::ROWS;
 
 /// A setting that cannot be used.
@@ -78,6 +79,8 @@ pub struct Config {
     pub(crate) history_max: usize,
     pub(crate) window: usize,
     pub(crate) row_max: usize,
+    pub(crate) fatigue: Fatigue,
+    pub(crate) exploration: f64,
     pub(crate) models: Vec<String>,
     pub(crate) ease_items_max: usize,
     pub(crate) ease_lambda: f64,
@@ -122,6 +125,8 @@ impl Default for Config {
             history_max: 100,
             window: 50,
             row_max: 500,
+            fatigue: Fatigue { times: 0, window_ms: 604_800_000 },
+            exploration: 0.0,
             models: Vec::new(),
             ease_items_max: 2048,
             ease_lambda: 500.0,

@@ -1,6 +1,6 @@
 //! The table of settings: one row a key.
 
-use super::values::{finite, join_pairs, known_models, positive, put, split_pairs, within, words};
+use super::values::{finite, join_pairs, known_models, positive, put, share, split_pairs, within, words};
 use super::{ConfigRow, Wrong};
 use crate::cooccurrence::ROW_MAX;
 
@@ -143,6 +143,29 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| c.row_max.to_string(),
         set: |c, v| put(&mut c.row_max, within(v, 4, ROW_MAX)),
         expected: "4 to 50000",
+    },
+    ConfigRow {
+        key: "recommender.fatigue.impressions.max",
+        doc: "An item shown to a user (`impression` events) so many times with no act on it is left out until the window \
+              that began with the first of them is over. 0: never.",
+        get: |c| c.fatigue.times.to_string(),
+        set: |c, v| put(&mut c.fatigue.times, within(v, 0, 1 << 20).map(|times| times as u32)),
+        expected: "0 to 1048576",
+    },
+    ConfigRow {
+        key: "recommender.fatigue.window.ms",
+        doc: "How long impressions of an item count together.",
+        get: |c| c.fatigue.window_ms.to_string(),
+        set: |c, v| put(&mut c.fatigue.window_ms, within(v, 1, 1 << 42).map(|ms| ms as i64)),
+        expected: "1 or more milliseconds",
+    },
+    ConfigRow {
+        key: "recommender.exploration",
+        doc: "The share of places in recommendations given to any of the hundred best candidates left instead of the best. \
+              Where it is above 0, each item carries its propensity.",
+        get: |c| format!("{:?}", c.exploration),
+        set: |c, v| put(&mut c.exploration, share(v)),
+        expected: "0 to 1",
     },
     ConfigRow {
         key: "recommender.models",

@@ -33,6 +33,10 @@ pub(super) fn positive(text: &str) -> Option<f64> {
     finite(text).filter(|&value| value > 0.0)
 }
 
+pub(super) fn share(text: &str) -> Option<f64> {
+    finite(text).filter(|value| (0.0..=1.0).contains(value))
+}
+
 pub(super) fn known_models(text: &str) -> Result<Vec<String>, Wrong> {
     let names = words(text);
     match names.iter().find(|name| optional_of(name).is_none()) {

@@ -6,12 +6,14 @@ use crate::config::Config;
 use crate::ids::UserIdx;
 use crate::ingest::event::{Event, Position};
 use crate::serving::Request;
+use crate::state::notes::Fatigue;
 use crate::state::positions::SourceId;
 use crate::state::ring::Visit;
-use crate::state::{Limits, State};
+use crate::state::{Kind, Limits, State};
 use crate::{Incoming, Recommender};
 
-const LIMITS: Limits = Limits { history_max: 100, window: 50, row_max: 500 };
+const LIMITS: Limits =
+    Limits { history_max: 100, window: 50, row_max: 500, fatigue: Fatigue { times: 0, window_ms: 0 } };
 
 /// One made-up act, from a fixed seed: 40 users of four tastes over 120 items.
 pub(super) struct Act {
@@ -44,7 +46,7 @@ pub(super) fn learnt(state: &mut State, model: &mut dyn Model, acts: &[Act]) {
             offset: act.n as i64,
             time_ms: act.n as i64 * 1000,
         };
-        let whole = crate::state::Act { user: Some(user), item, weight: 1.0, visit };
+        let whole = crate::state::Act { user: Some(user), item, weight: 1.0, visit, kind: Kind::Other };
         let first_like = state.learn(whole, LIMITS, &mut Vec::new());
         let lesson = Lesson { state, user, item, action: "click", weight: 1.0, first_like, rating: None };
         model.learn(&lesson);

@@ -4,11 +4,12 @@
 //! history ──▶ candidates: one walk over the history's rows, plus the hottest items
 //!                  │            item × column of scores
 //!                  ▼
-//!                fuse: one score, lowered by dislikes ──▶ filter: seen, withdrawn, excluded, unfit ──▶ best n, spread ──▶ reasons
+//!                fuse: one score, lowered by dislikes ──▶ filter: seen, withdrawn, excluded, unfit ──▶ best n, spread, explored ──▶ reasons
 //! ```
 
 pub(crate) mod candidates;
 pub(crate) mod dislikes;
+pub(crate) mod explore;
 pub(crate) mod filter;
 pub(crate) mod fuse;
 pub(crate) mod reasons;

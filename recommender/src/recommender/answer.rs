@@ -1,17 +1,18 @@
-//! A request in, a ranked list out: gathered, scored, cut to the page asked for, explained.
-
-use std::collections::BinaryHeap;
+//! A request in, a ranked list out: candidates gathered and scored, cut to the page asked for, explained.
 
 use super::Recommender;
+use super::page::Placed;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::models::{PERSONAL, Question, optional_of};
 use crate::ranking::candidates::{Breadth, Scratch, gather, gather_by};
 use crate::ranking::dislikes;
 use crate::ranking::fuse::ModelChoice;
 use crate::ranking::reasons::Witness;
-use crate::ranking::spread;
 use crate::serving::{Answer, AnswerKind, History, Recommended, Request};
-use crate::state::ring::Ring;
+use crate::state::segments::Segment;
+
+/// How many of a segment's items become candidates for one of it without a history.
+const SEGMENT_ASKED: usize = 100;
 
 /// Lists reaching deeper than this are ranked over every item, which takes longer.
 const DEEP: usize = 200;
@@ -29,7 +30,7 @@ impl Recommender {
         let mut scratch = self.scratch();
         let asked = self.ask(request, choice, &mut scratch)?;
         self.score(choice, &asked, &mut scratch);
-        let best = self.best(request, &asked, &mut scratch);
+        let page = self.page(request, &asked, self.exploration(request), &mut scratch);
         let witness = Witness {
             state: &self.state,
             actions: &self.config.actions,
@@ -42,10 +43,11 @@ impl Recommender {
             }
             _ => Vec::new(),
         };
-        let items = best.into_iter().map(|(score, item)| Recommended {
+        let items = page.into_iter().map(|Placed { score, item, propensity }| Recommended {
             item_id: self.state.items.id(item).to_owned(),
             title: self.state.items.title(item).map(str::to_owned),
             score: f64::from(score),
+            propensity,
             reasons: explain(item),
         });
         let answer = Answer { kind: asked.kind, items: items.collect() };
@@ -53,13 +55,13 @@ impl Recommender {
         Some(answer)
     }
 
-    /// The lists that [`Recommender::recommend`] would give by each model, as bare indexes.
+    /// The lists that [`Recommender::recommend`] would give by each model, as bare indexes and without exploration.
     pub(crate) fn lists(&self, request: &Request<'_>, choices: &[ModelChoice]) -> Vec<Vec<ItemIdx>> {
         let mut scratch = self.scratch();
         let mut list = |&choice| match self.ask(request, choice, &mut scratch) {
             Some(asked) => {
                 self.score(choice, &asked, &mut scratch);
-                self.best(request, &asked, &mut scratch).into_iter().map(|(_, item)| item).collect()
+                self.page(request, &asked, None, &mut scratch).into_iter().map(|placed| placed.item).collect()
             }
             None => Vec::new(),
         };
@@ -95,23 +97,28 @@ impl Recommender {
             Some(name) => Some(self.state.items.category(name)?),
         };
         let (kind, user) = self.resolve(request, &mut scratch.history);
+        let segment = user.filter(|_| scratch.history.is_empty()).and_then(|user| self.state.segment(user));
+        let own = segment
+            .map_or_else(Vec::new, |segment| self.state.segments.top(segment, SEGMENT_ASKED, |_| true));
+        let own: Vec<ItemIdx> = own.into_iter().map(|(item, _)| item).collect();
         let breadth = match (choice, members) {
             (ModelChoice::Optional(place), _) => {
                 let history = std::mem::take(&mut scratch.history);
                 let question = Question { state: &self.state, user, history: &history };
                 let known = gather_by(self.sources(), place, &question, scratch);
                 scratch.history = history;
-                return known.then_some(Asked { kind, user, members });
+                return known.then_some(Asked { kind, user, members, segment: None });
             }
             (ModelChoice::Column(column), _) if column < PERSONAL => Breadth::With(&[]),
             (ModelChoice::Column(_), _) => Breadth::Every,
             // What fits may be nowhere near the strongest.
             _ if request.filter.is_some() || request.offset + request.n > DEEP => Breadth::Every,
             (ModelChoice::Fused, Some(members)) => Breadth::With(members),
+            (ModelChoice::Fused, None) if segment.is_some() => Breadth::With(&own),
             (ModelChoice::Fused, None) => Breadth::Strongest,
         };
         gather(self.sources(), user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
-        Some(Asked { kind, user, members })
+        Some(Asked { kind, user, members, segment })
     }
 
     /// Scores the candidates; a single model's scores are left as they are.
@@ -121,63 +128,20 @@ impl Recommender {
             let disliked = self.state.users.ring(user).signs().filter(|&(_, sign)| sign < 0);
             dislikes::lower(&self.state, disliked.map(|(item, _)| item), scratch);
         }
+        if let (ModelChoice::Fused, Some(segment)) = (choice, asked.segment) {
+            self.weigh_by_segment(segment, scratch);
+        }
     }
 
-    /// The page of candidates asked for, best first; equals by index.
-    fn best(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &mut Scratch) -> Vec<(f32, ItemIdx)> {
-        let items = &self.state.items;
-        let now_ms = request.now_ms.unwrap_or(self.state.newest_ms);
-        let excluded: Vec<ItemIdx> = request.exclude.iter().filter_map(|id| items.find(id)).collect();
-        let own = self.own(request, asked, scratch);
-        let may_show = |item: ItemIdx| {
-            asked.members.is_none_or(|members| members.binary_search(&item).is_ok())
-                && !excluded.contains(&item)
-                && own.binary_search(&item).is_err()
-                && items.is_offered(item, now_ms)
-                && request.filter.is_none_or(|filter| filter.fits(items, item))
-        };
-        let scored = scratch.scores.iter().zip(&scratch.items).filter(|&(&score, _)| score > 0.0);
-        scratch.keys.clear();
-        scratch.keys.extend(scored.map(|(&score, &item)| rank_key(score, item)));
-        let mut left = BinaryHeap::from(std::mem::take(&mut scratch.keys));
-        let end = request.offset + request.n;
-        let reordered = request.per_category_max.is_some() || request.diversity > 0.0;
-        let needed = if reordered { left.len() } else { end };
-        let mut ranked: Vec<(f32, ItemIdx)> = Vec::with_capacity(needed.min(left.len()));
-        // Best first, so that only what comes up is looked up.
-        while ranked.len() < needed
-            && let Some(key) = left.pop()
-        {
-            let (score, item) = of_rank_key(key);
-            if may_show(item) {
-                ranked.push((score, item));
-            }
+    /// Weighs what is hot by how much more a segment takes it; the best of all has a score of 1 again.
+    fn weigh_by_segment(&self, segment: Segment, scratch: &mut Scratch) {
+        let state = &self.state;
+        let total = state.users.with_likes();
+        for (score, &item) in scratch.scores.iter_mut().zip(&scratch.items) {
+            *score *= state.segments.lift(segment, item, state.items.users(item), total);
         }
-        scratch.keys = left.into_vec();
-        if request.diversity > 0.0 {
-            // With a cap, any of the pool may be needed.
-            let needed = if request.per_category_max.is_some() { usize::MAX } else { end };
-            spread::diversify(&self.state, &mut ranked, request.diversity.min(1.0), needed);
-        }
-        if let Some(max) = request.per_category_max {
-            spread::cap_categories(&self.state, &mut ranked, max);
-        }
-        ranked.truncate(end);
-        ranked.into_iter().skip(request.offset).collect()
-    }
-
-    /// The items not to recommend to this user, in order of index: disliked ones, and unless allowed those acted on.
-    fn own(&self, request: &Request<'_>, asked: &Asked<'_>, scratch: &Scratch) -> Vec<ItemIdx> {
-        let ring = asked.user.map(|user| self.state.users.ring(user));
-        let signs = ring.into_iter().flat_map(Ring::signs);
-        let acted = signs.filter(|&(_, sign)| sign < 0 || (sign > 0 && !request.allow_seen));
-        let mut own: Vec<ItemIdx> = acted.map(|(item, _)| item).collect();
-        if !request.allow_seen {
-            own.extend(ring.map_or(&[][..], Ring::older));
-            own.extend(&scratch.history);
-        }
-        own.sort_unstable();
-        own
+        let most = scratch.scores.iter().fold(f32::MIN_POSITIVE, |most, &score| most.max(score));
+        scratch.scores.iter_mut().for_each(|score| *score /= most);
     }
 
     /// Fills `history` with the items to go by, newest first.
@@ -204,18 +168,11 @@ impl Recommender {
 }
 
 /// A request resolved.
-struct Asked<'s> {
-    kind: AnswerKind,
-    user: Option<UserIdx>,
+pub(super) struct Asked<'s> {
+    pub(super) kind: AnswerKind,
+    pub(super) user: Option<UserIdx>,
     /// The items of the category asked for, in order of index.
-    members: Option<&'s [ItemIdx]>,
-}
-
-/// A score above 0 and its item as one number: the greater the score, and among equals the lower the index, the greater.
-fn rank_key(score: f32, item: ItemIdx) -> u64 {
-    u64::from(score.to_bits()) << 32 | u64::from(!item.0)
-}
-
-fn of_rank_key(key: u64) -> (f32, ItemIdx) {
-    (f32::from_bits((key >> 32) as u32), ItemIdx(!(key as u32)))
+    pub(super) members: Option<&'s [ItemIdx]>,
+    /// The segment of a user without a history.
+    pub(super) segment: Option<Segment>,
 }

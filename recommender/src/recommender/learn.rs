@@ -14,10 +14,10 @@ use crate::ingest::parse::{self, Content};
 use crate::ingest::rejection::Rejection;
 use crate::models::Lesson;
 use crate::ranking::candidates::{Breadth, gather};
-use crate::state::Act;
 use crate::state::memory;
 use crate::state::ring::Visit;
 use crate::state::users::UserAttributes;
+use crate::state::{Act, Kind};
 
 /// Most categories told apart.
 const CATEGORIES_MAX: usize = 65_536;
@@ -147,7 +147,8 @@ impl Recommender {
             self.learn_fusion(user, item, event.time_ms);
         }
         let limits = self.limits();
-        let act = Act { user, item, weight: clean.weight, visit };
+        let kind = kind_of(self.config.actions.word(clean.action), clean.weight);
+        let act = Act { user, item, weight: clean.weight, visit, kind };
         let first_like = self.state.learn(act, limits, &mut self.before);
         if let Some(user) = user.filter(|_| !self.models.is_empty()) {
             let action = self.config.actions.word(clean.action);
@@ -274,7 +275,7 @@ impl Recommender {
         let Some(user) = self.intern_user(&entity.user_id) else { return Ok(()) };
         let attributes =
             UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
-        self.state.users.set_attributes(user, Some(attributes));
+        self.state.describe_user(user, attributes);
         self.counters.entities += 1;
         self.keep_within_memory();
         Ok(())
@@ -308,5 +309,14 @@ impl Recommender {
         }
         self.counters.entities += 1;
         Ok(())
+    }
+}
+
+/// What an act asks for beside its weight. An impression that was given a weight is an act like others.
+fn kind_of(word: &str, weight: f32) -> Kind {
+    match word {
+        "impression" if weight == 0.0 => Kind::Impression,
+        "hide" => Kind::Hide,
+        _ => Kind::Other,
     }
 }

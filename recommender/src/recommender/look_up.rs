@@ -5,6 +5,7 @@ use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
 use crate::ids::ItemIdx;
 use crate::serving::{HotItem, HotList, Scope, Similar};
+use crate::state::segments::Segment;
 
 impl Recommender {
     /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
@@ -43,8 +44,12 @@ impl Recommender {
         Some(similar.collect())
     }
 
-    /// The hot items of a scope and window. `None` if the category is unknown.
+    /// The hot items of a scope and window. `None` if the category or segment is unknown, or the window is not one that is
+    /// counted for it.
     pub fn hot(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
+        if let Scope::Segment(name) = scope {
+            return self.hot_of_segment(name, window, n);
+        }
         let members = self.members(scope)?;
         let now_ms = self.state.newest_ms;
         let life = self.best_life();
@@ -54,7 +59,8 @@ impl Recommender {
     }
 
     /// The items of a scope that are trending in a window, by how many deviations more happens to them in its present
-    /// twelfth than used to: see [`crate::trending`]. `None` if the category is unknown or the window does not slide.
+    /// twelfth than used to: see [`crate::trending`]. `None` if the category is unknown, or the window does not
+    /// slide, or for a segment.
     pub fn trending(&self, scope: Scope<'_>, window: HotWindow, n: usize) -> Option<HotList> {
         let members = self.members(scope)?;
         let now_ms = self.state.newest_ms;
@@ -62,11 +68,19 @@ impl Recommender {
         Some(self.list(scope, window, None, ranked))
     }
 
+    fn hot_of_segment(&self, name: &str, window: HotWindow, n: usize) -> Option<HotList> {
+        let segment = Segment::from_name(name).filter(|_| window == HotWindow::AllTime)?;
+        let top = self.state.segments.top(segment, n, self.shown(None));
+        let ranked = top.into_iter().map(|(item, count)| (item, f64::from(count), count)).collect();
+        Some(self.list(Scope::Segment(name), window, None, ranked))
+    }
+
     /// The items of a scope, in order of index, or `None` for all; nothing if there is no such scope.
     fn members(&self, scope: Scope<'_>) -> Option<Option<&[ItemIdx]>> {
         match scope {
             Scope::All => Some(None),
             Scope::Category(category) => self.state.items.category(category).map(Some),
+            Scope::Segment(_) => None,
         }
     }
 
@@ -95,6 +109,7 @@ impl Recommender {
             scope: match scope {
                 Scope::All => "all".to_owned(),
                 Scope::Category(category) => format!("category={category}"),
+                Scope::Segment(segment) => format!("segment={segment}"),
             },
             window: window.name(),
             half_life_ms,

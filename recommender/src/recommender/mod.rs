@@ -3,6 +3,7 @@
 //! ```text
 //! learn    messages in: decoded, checked, learnt; users forgotten
 //! answer   a request in, a ranked list out; ratings predicted
+//! page     the rules: which of the scored items are shown, and on which places
 //! look_up  neighbours of an item, hot items
 //! changes  which keys have new output
 //! memory   room for new users and items, bytes held
@@ -18,6 +19,7 @@ mod learn;
 mod look_up;
 mod memory;
 mod observe;
+mod page;
 mod persist;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,6 +129,7 @@ impl Recommender {
             history_max: self.config.history_max,
             window: self.config.window,
             row_max: self.config.row_max,
+            fatigue: self.config.fatigue,
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Recommended {
     pub title: Option<String>,
     /// Comparable within one answer.
     pub score: f64,
+    /// The chance that it stood on its place, given those before it; only where places are explored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
     /// Why, strongest first; empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
@@ -104,7 +107,7 @@ pub struct Similar {
 /// Hot items of a scope and window, or trending ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HotList {
-    /// `all` or `category=...`.
+    /// `all`, `category=...` or `segment=...`.
     pub scope: String,
     /// The window's name.
     pub window: &'static str,

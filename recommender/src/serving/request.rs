@@ -33,6 +33,11 @@ pub struct Request<'a> {
     /// How much an item counts for being unlike those before it, 0 to 1; 0 ranks by score alone. Items keep their
     /// scores and lose their order.
     pub diversity: f32,
+    /// The answer's id, from which the chances of exploration come: asked for again, or page by page, the answer is the
+    /// same as long as what was learnt is. Without one they come from whose taste is asked for.
+    pub rec_id: Option<&'a str>,
+    /// The share of places to explore, 0 to 1. Unless given: the setting `recommender.exploration`.
+    pub exploration: Option<f64>,
     /// Whether items the user has already acted on may come back.
     pub allow_seen: bool,
     /// Rank by one model instead of all fused. See [`crate::Recommender::models`].
@@ -63,6 +68,8 @@ impl<'a> Request<'a> {
             filter: None,
             per_category_max: None,
             diversity: 0.0,
+            rec_id: None,
+            exploration: None,
             allow_seen: false,
             model: None,
             explain: false,
@@ -77,4 +84,7 @@ pub enum Scope<'a> {
     All,
     /// The items of a category.
     Category(&'a str),
+    /// What the people of an age band and gender came to, such as `25-34/female`, `any/male` or `65-up/any`: of all time
+    /// only, each person counting once.
+    Segment(&'a str),
 }

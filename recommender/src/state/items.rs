@@ -1,5 +1,7 @@
 //! Items: ids, attributes, how many users came to each.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::memory::doubling;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering};
@@ -60,6 +62,13 @@ pub struct ItemAttributes {
     pub published_at_ms: Option<i64>,
     /// Not from here on.
     pub expires_at_ms: Option<i64>,
+    /// XXH3-64 of the id of the user who offers it.
+    pub owner: Option<u64>,
+}
+
+/// What [`ItemAttributes::owner`] is for a user.
+pub(crate) fn owner_of(user_id: &str) -> u64 {
+    xxh3_64(user_id.as_bytes())
 }
 
 impl Items {
@@ -126,6 +135,12 @@ impl Items {
                 && attributes.published_at_ms.is_none_or(|from| from <= now_ms)
                 && attributes.expires_at_ms.is_none_or(|until| now_ms < until)
         })
+    }
+
+    /// Whether an item may be recommended at a time to the user of whom [`owner_of`] says `own`.
+    pub(crate) fn is_offered_to(&self, item: ItemIdx, own: Option<u64>, now_ms: i64) -> bool {
+        let owner = self.attributes(item).and_then(|attributes| attributes.owner);
+        (owner.is_none() || owner != own) && self.is_offered(item, now_ms)
     }
 
     pub(crate) fn intern(&mut self, id: &str) -> Option<ItemIdx> {
@@ -201,6 +216,7 @@ impl Items {
             available: entity.available.unwrap_or(true),
             published_at_ms: entity.published_at_ms,
             expires_at_ms: entity.expires_at_ms,
+            owner: entity.owner_id.as_deref().map(owner_of),
         }));
     }
 
@@ -308,6 +324,8 @@ fn save_attributes(attributes: &ItemAttributes, out: &mut Writer) {
     out.u8(u8::from(attributes.available));
     out.i64(attributes.published_at_ms.unwrap_or(i64::MIN));
     out.i64(attributes.expires_at_ms.unwrap_or(i64::MIN));
+    out.u8(u8::from(attributes.owner.is_some()));
+    out.u64(attributes.owner.unwrap_or(0));
 }
 
 fn load_attributes(input: &mut Reader<'_>) -> Result<ItemAttributes, SnapshotError> {
@@ -322,5 +340,8 @@ fn load_attributes(input: &mut Reader<'_>) -> Result<ItemAttributes, SnapshotErr
     attributes.available = input.u8()? != 0;
     attributes.published_at_ms = Some(input.i64()?).filter(|&ms| ms != i64::MIN);
     attributes.expires_at_ms = Some(input.i64()?).filter(|&ms| ms != i64::MIN);
+    let owned = input.u8()? != 0;
+    let owner = input.u64()?;
+    attributes.owner = owned.then_some(owner);
     Ok(attributes)
 }

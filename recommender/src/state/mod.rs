@@ -7,6 +7,8 @@
 //! | [`Hot`] | decayed sums, windows | items |
 //! | [`Pairs`] | co-occurrence rows | items × `cooccurrence.row.max` |
 //! | postings | the last users of each item | items × 128 |
+//! | notes | items hidden from a user, or shown in vain | 1,152 a user |
+//! | segments | what people of an age and gender come to | items × 31 |
 //! | sources | names of the streams that events came from | [`positions::SOURCES_MAX`] |
 //!
 //! Only `apply` changes state; models read it.
@@ -14,9 +16,11 @@
 pub mod decay;
 pub mod items;
 pub(crate) mod memory;
+pub(crate) mod notes;
 pub mod positions;
 pub(crate) mod postings;
 pub mod ring;
+pub(crate) mod segments;
 pub mod snapshot;
 pub mod users;
 pub mod window;
@@ -26,11 +30,13 @@ use crate::hot::Hot;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use items::Items;
 use memory::{Bound, Dropped};
+use notes::{Fatigue, Notes};
 use positions::Sources;
 use postings::Postings;
 use ring::{Ring, Visit};
+use segments::{Segment, Segments};
 use snapshot::{Reader, Snapshot, SnapshotError, Writer};
-use users::Users;
+use users::{UserAttributes, Users};
 
 /// All that was learnt.
 #[derive(Debug, Default)]
@@ -40,6 +46,8 @@ pub struct State {
     pub(crate) hot: Hot,
     pub(crate) pairs: Pairs,
     pub(crate) postings: Postings,
+    pub(crate) notes: Notes,
+    pub(crate) segments: Segments,
     pub(crate) sources: Sources,
     /// The newest event time seen: what "now" means when nobody says.
     pub(crate) newest_ms: i64,
@@ -52,6 +60,18 @@ pub(crate) struct Act {
     pub(crate) item: ItemIdx,
     pub(crate) weight: f32,
     pub(crate) visit: Visit,
+    pub(crate) kind: Kind,
+}
+
+/// What an act asks for beside its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The item was shown, and nothing was done. It is no part of the history.
+    Impression,
+    /// The item is to be shown no more.
+    Hide,
+    /// Nothing.
+    Other,
 }
 
 /// Bounds that learning needs.
@@ -60,6 +80,7 @@ pub(crate) struct Limits {
     pub(crate) history_max: usize,
     pub(crate) window: usize,
     pub(crate) row_max: usize,
+    pub(crate) fatigue: Fatigue,
 }
 
 impl State {
@@ -90,19 +111,22 @@ impl State {
     pub(crate) fn size_bound(&mut self) -> Bound {
         self.hot.merge();
         Bound {
-            users: self.users.size_bound(),
+            users: self.users.size_bound() + self.notes.size_bound(),
             items: self.items.size_bound()
                 + self.hot.size_bound()
                 + self.pairs.size_bound()
+                + self.segments.size_bound()
                 + self.postings.size_bound(),
         }
     }
 
     /// Bytes held by each part, by capacity.
-    pub(crate) fn size_bytes(&self) -> [(&'static str, usize); 5] {
+    pub(crate) fn size_bytes(&self) -> [(&'static str, usize); 7] {
         [
             ("users", self.users.size_bytes()),
+            ("notes", self.notes.size_bytes()),
             ("items", self.items.size_bytes()),
+            ("segments", self.segments.size_bytes()),
             ("hot", self.hot.size_bytes()),
             ("pairs", self.pairs.size_bytes()),
             ("postings", self.postings.size_bytes()),
@@ -113,6 +137,7 @@ impl State {
         let renumbering = self.users.idlest();
         self.users.renumber(&renumbering);
         self.postings.renumber_users(&renumbering);
+        self.notes.renumber_users(&renumbering);
         renumbering
     }
 
@@ -120,6 +145,8 @@ impl State {
         let renumbering = self.items.idlest();
         self.items.renumber(&renumbering);
         self.users.renumber_items(&renumbering);
+        self.notes.renumber_items(&renumbering);
+        self.segments.renumber_items(&renumbering);
         self.hot.renumber(&renumbering);
         self.pairs.renumber(&renumbering);
         self.postings.renumber_items(&renumbering);
@@ -131,7 +158,11 @@ impl State {
     /// Exact as long as the history holds all the user ever did; what fell out of it before stays counted, without
     /// any trace of whose it was. `weight_of`: what an action weighed.
     pub(crate) fn forget(&mut self, user: UserIdx, limits: Limits, weight_of: impl Fn(&Visit) -> f32) {
+        if let Some(segment) = self.segment(user) {
+            self.segments.uncount(segment, &self.users.liked(user));
+        }
         let history = self.users.forget(user);
+        self.notes.forget(user);
         let mut replayed = Ring::default();
         let mut before = Vec::new();
         for visit in history.oldest_first().map(|visit| Visit { superseded: false, ..visit }) {
@@ -165,6 +196,11 @@ impl State {
         }
         self.items.seen(act.item, act.visit.time_ms);
         let Some(user) = act.user else { return false };
+        self.note(user, act, limits.fatigue);
+        if act.kind == Kind::Impression {
+            self.users.seen(user, act.visit.time_ms);
+            return false;
+        }
         let ring = self.users.ring_mut(user);
         let new = liked && !ring.supersede(act.item);
         if liked {
@@ -178,7 +214,41 @@ impl State {
         }
         self.users.ring_mut(user).push(act.visit, limits.history_max);
         self.users.seen(user, act.visit.time_ms);
+        if let Some(segment) = self.segment(user).filter(|_| new) {
+            self.segments.count(segment, act.item, self.users.likes(user) == 1);
+        }
         new
+    }
+}
+
+impl State {
+    /// Replaces what is known of a user apart from behaviour.
+    pub(crate) fn describe_user(&mut self, user: UserIdx, attributes: UserAttributes) {
+        let old = self.segment(user);
+        let new = Segment::of(&attributes);
+        self.users.set_attributes(user, Some(attributes));
+        if old != new {
+            let liked = self.users.liked(user);
+            old.inspect(|&old| self.segments.uncount(old, &liked));
+            new.inspect(|&new| self.segments.count_all(new, &liked));
+        }
+    }
+
+    /// The segment a user is of, if anything is known.
+    pub(crate) fn segment(&self, user: UserIdx) -> Option<Segment> {
+        self.users.attributes(user).and_then(Segment::of)
+    }
+
+    /// Notes what must not be shown again, or may be.
+    fn note(&mut self, user: UserIdx, act: Act, fatigue: Fatigue) {
+        match act.kind {
+            Kind::Impression if fatigue.times > 0 => {
+                self.notes.show(user, act.item, act.visit.time_ms, fatigue);
+            }
+            Kind::Impression => {}
+            Kind::Hide => self.notes.hide(user, act.item),
+            Kind::Other => self.notes.react(user, act.item, act.weight > 0.0),
+        }
     }
 }
 
@@ -195,6 +265,8 @@ impl Snapshot for State {
         self.hot.save(out);
         self.pairs.save(out);
         self.postings.save(out);
+        self.notes.save(out);
+        self.segments.save(out);
         self.sources.save(out);
         out.i64(self.newest_ms);
     }
@@ -206,6 +278,8 @@ impl Snapshot for State {
             hot: Hot::load(input)?,
             pairs: Pairs::load(input)?,
             postings: Postings::load(input)?,
+            notes: Notes::load(input)?,
+            segments: Segments::load(input)?,
             sources: Sources::load(input)?,
             newest_ms: input.i64()?,
         })
