@@ -88,6 +88,9 @@ impl Renumbering {
     }
 }
 
+/// What erased ids are overwritten with; no id of a user or an item may have it.
+const ERASED: &str = "\x7f";
+
 /// Text ids, each with a dense index.
 #[derive(Debug, Default, Clone)]
 pub struct IdMap {
@@ -121,13 +124,30 @@ impl IdMap {
         if let Some(index) = self.get(id) {
             return Some((index, false));
         }
+        let index = self.append(id)?;
+        let (text, ends) = (&self.text, &self.ends);
+        self.table.insert_unique(hash(id), index, |&other| hash(slice(text, ends, other)));
+        Some((index, true))
+    }
+
+    /// Erases the id with this index: it is found no more, its text is overwritten, and the index stays taken.
+    pub(crate) fn erase(&mut self, index: u32) {
+        let id = self.text_of(index);
+        if let Ok(entry) = self.table.find_entry(hash(id), |&other| other == index) {
+            entry.remove();
+        }
+        let end = self.ends[index as usize] as usize;
+        let start = end - self.text_of(index).len();
+        self.text.replace_range(start..end, &ERASED.repeat(end - start));
+    }
+
+    /// Adds an id that is not to be found.
+    fn append(&mut self, id: &str) -> Option<u32> {
         let index = u32::try_from(self.ends.len()).ok()?;
         let end = u32::try_from(self.text.len() + id.len()).ok()?;
         self.text.push_str(id);
         self.ends.push(end);
-        let (text, ends) = (&self.text, &self.ends);
-        self.table.insert_unique(hash(id), index, |&other| hash(slice(text, ends, other)));
-        Some((index, true))
+        Some(index)
     }
 
     /// The id with this index.
@@ -148,7 +168,11 @@ impl IdMap {
         let mut kept = Self::default();
         for (old, id) in self.iter().enumerate() {
             if renumbering.index(old as u32).is_some() {
-                kept.get_or_insert(id);
+                let _ = if id.starts_with(ERASED) {
+                    kept.append(id)
+                } else {
+                    kept.get_or_insert(id).map(|new| new.0)
+                };
             }
         }
         *self = kept;
@@ -176,7 +200,12 @@ impl Snapshot for IdMap {
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let mut map = Self::default();
         for _ in 0..input.count(4)? {
-            match map.get_or_insert(input.text()?) {
+            let id = input.text()?;
+            if id.starts_with(ERASED) {
+                map.append(id);
+                continue;
+            }
+            match map.get_or_insert(id) {
                 Some((_, true)) => {}
                 _ => return Err(SnapshotError::Malformed("an id appears twice")),
             }
@@ -229,6 +258,26 @@ mod tests {
         }
         ids.renumber(&renumbering);
         assert_eq!((ids.get("b"), ids.get("c"), ids.len()), (None, Some(1), 3));
+    }
+
+    #[test]
+    fn an_erased_id_leaves_its_place_taken_and_no_text() {
+        let mut ids = IdMap::default();
+        for id in ["a", "bob", "c", "dora"] {
+            ids.get_or_insert(id);
+        }
+        ids.erase(1);
+        ids.erase(2);
+        assert_eq!((ids.get("bob"), ids.get("dora"), ids.len()), (None, Some(3), 4));
+        let mut out = Writer::default();
+        ids.save(&mut out);
+        let bytes = out.into_bytes();
+        assert!(!bytes.windows(3).any(|text| text == b"bob"));
+        let mut again = IdMap::load(&mut Reader::new(&bytes)).unwrap();
+        assert_eq!((again.get("c"), again.get("dora")), (None, Some(3)));
+        assert_eq!(again.get_or_insert("bob"), Some((4, true)), "who comes back is new");
+        again.renumber(&Renumbering::dropping_least(&[1, 2, 3, 4, 0], 5));
+        assert_eq!((again.get("dora"), again.len()), (Some(3), 4));
     }
 
     #[test]

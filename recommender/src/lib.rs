@@ -43,7 +43,7 @@ pub use hot::HotWindow;
 pub use ingest::{Event, Position, Rejection};
 pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
-pub use recommender::{Applied, Changes, Counters, Incoming, Recommender, Report, Seen};
+pub use recommender::{Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken};
 pub use serving::{
     Answer, AnswerKind, Evidence, History, HotItem, HotList, Reason, Recommended, Request, Scope, Similar,
 };

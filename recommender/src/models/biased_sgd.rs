@@ -157,6 +157,10 @@ impl Model for BiasedSgd {
         }
     }
 
+    fn fades(&self) -> bool {
+        true
+    }
+
     fn renumber_items(&mut self, _state: &State, renumbering: &Renumbering) {
         self.ratings.renumber_items(renumbering);
         keep_rows(&mut self.items, self.factors + 1, renumbering);

@@ -140,6 +140,10 @@ impl Model for Bpr {
         }
     }
 
+    fn fades(&self) -> bool {
+        true
+    }
+
     fn renumber_items(&mut self, _state: &State, renumbering: &Renumbering) {
         keep_rows(&mut self.items, self.factors + 1, renumbering);
     }

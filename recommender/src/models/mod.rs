@@ -181,6 +181,11 @@ pub(crate) trait Model: Debug + Send + Sync {
     /// Forgets a user. `state` has forgotten it already; `liked`: the distinct items it had liked.
     fn forget(&mut self, state: &State, user: UserIdx, liked: &[ItemIdx]);
 
+    /// Whether what a forgotten user taught about others stays until it has faded.
+    fn fades(&self) -> bool {
+        false
+    }
+
     /// Gives items their new indexes and drops the others; `state` has done so already.
     fn renumber_items(&mut self, state: &State, renumbering: &Renumbering);
 

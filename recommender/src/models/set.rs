@@ -89,6 +89,11 @@ impl Models {
         self.each(|model| model.forget(state, user, liked));
     }
 
+    /// The models in which what a forgotten user taught about others fades.
+    pub(crate) fn fading(&self) -> impl Iterator<Item = &'static str> {
+        self.models.iter().filter(|(_, model)| model.fades()).map(|(place, _)| OPTIONAL[*place].name)
+    }
+
     pub(crate) fn renumber_items(&mut self, state: &State, renumbering: &Renumbering) {
         self.each(|model| model.renumber_items(state, renumbering));
     }

@@ -31,7 +31,7 @@ pub mod topics;
 use crate::config::Config;
 use crate::ingest::Event;
 use crate::ingest::rejection::Rejection;
-use crate::recommender::{Applied, Changes, Incoming, Observer, Recommender, Seen};
+use crate::recommender::{Applied, Changes, Forgotten, Incoming, Observer, Recommender, Seen};
 use crate::state::snapshot::{self, Reader, SnapshotError, Writer};
 pub use emission::{Body, Emission};
 use operators::Operators;
@@ -150,8 +150,9 @@ impl Observer for Watch<'_> {
         self.out.push(dead_letter::line(self.message, line, event, rejection));
     }
 
-    fn forgotten(&mut self, user: &str) {
+    fn forgotten(&mut self, user: &str, proof: &Forgotten) {
         self.operators.forget(user);
+        self.out.push(Emission::json(topics::FORGOTTEN, &proof.user, proof, proof.time_ms));
     }
 }
 
@@ -202,6 +203,26 @@ mod tests {
         let (used, out) = processed(&mut processor, &value.replace("levitate", "click"));
         assert!(used && out.iter().all(|one| one.topic != topics::DEAD_LETTER));
         assert_eq!(processor.recommender().counters().events, 2);
+    }
+
+    #[test]
+    fn forgetting_a_user_writes_a_proof() {
+        let mut processor = Processor::new(Config::default());
+        processed(&mut processor, r#"{"user_id":"u","item_id":2,"action":"view"}"#);
+        for known in [true, false] {
+            let mut out = Vec::new();
+            processor.process(&incoming("users", Some(b"u"), None), &mut out).expect("a good record");
+            let proof = out.iter().find(|one| one.topic == topics::FORGOTTEN).expect("a proof");
+            let Body::Own { key: Some(key), value: Some(value), time_ms } = &proof.body else {
+                panic!("{out:?}")
+            };
+            let value: serde_json::Value = serde_json::from_slice(value).expect("JSON");
+            assert_eq!((key.len(), *time_ms), (16, 1_700_000_000_000));
+            assert_eq!(value["user"].as_str().map(str::as_bytes), Some(&key[..]));
+            assert_eq!((&value["known"], &value["event"]), (&known.into(), &"user_behavior-0-7".into()));
+            assert_eq!(value["taken"].as_array().map(Vec::is_empty), Some(!known), "{value}");
+            processor.take_changes(10);
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub const RECOMMENDATIONS: &str = "kindred.recommendations";
 pub const CLEAN_EVENTS: &str = "kindred.events.clean";
 /// Messages that could not be used, as received, with the reason in their headers.
 pub const DEAD_LETTER: &str = "kindred.events.dead-letter";
+/// For each user that was forgotten, under a hash of its id, the proof of what was taken back.
+pub const FORGOTTEN: &str = "kindred.forgotten";
 
 /// Those that hold the latest value of each key.
 pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS];

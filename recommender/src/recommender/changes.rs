@@ -1,6 +1,6 @@
 //! Which keys have new output: each waits once, and the owner takes them when it sees fit.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Recommender;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
@@ -20,12 +20,13 @@ pub struct Changes {
 impl Recommender {
     /// Takes up to `limit` changed users and as many changed items off the queue, oldest first.
     pub fn take_changes(&mut self, limit: usize) -> Changes {
-        let users = self
-            .changed
-            .users
-            .take(limit)
-            .map(|user| self.state.users.id(UserIdx(user)).to_owned())
-            .collect();
+        let mut users = Vec::new();
+        for user in self.changed.users.take(limit).map(UserIdx) {
+            users.push(self.state.users.id(user).to_owned());
+            if self.changed.forgotten.remove(&user.0) {
+                self.state.users.erase(user);
+            }
+        }
         let items = self
             .changed
             .items
@@ -48,12 +49,15 @@ pub(super) struct Changed {
     pub(super) users: Queue,
     pub(super) items: Queue,
     pub(super) hot: bool,
+    /// Users that were forgotten: once it is known that their output is gone, their ids are erased.
+    forgotten: BTreeSet<u32>,
 }
 
 impl Changed {
     pub(super) fn act(&mut self, user: Option<UserIdx>, item: ItemIdx, met: &[ItemIdx]) {
         self.hot = true;
         if let Some(user) = user {
+            self.forgotten.remove(&user.0);
             self.users.add(user.0);
         }
         if !met.is_empty() {
@@ -61,12 +65,32 @@ impl Changed {
             met.iter().for_each(|other| self.items.add(other.0));
         }
     }
+    /// A user was forgotten.
+    pub(super) fn forget(&mut self, user: UserIdx) {
+        self.users.add(user.0);
+        self.forgotten.insert(user.0);
+        self.hot = true;
+    }
+
+    /// A user is known again.
+    pub(super) fn describe(&mut self, user: UserIdx) {
+        self.forgotten.remove(&user.0);
+    }
+
+    /// Gives users their new indexes and drops the others.
+    pub(super) fn renumber_users(&mut self, renumbering: &Renumbering) {
+        self.users.renumber(renumbering);
+        self.forgotten = self.forgotten.iter().filter_map(|&user| renumbering.index(user)).collect();
+    }
+
     pub(super) fn save(&self, out: &mut Writer) {
         for queue in [&self.users, &self.items] {
             out.u32(queue.queue.len() as u32);
             queue.queue.iter().for_each(|&key| out.u32(key));
         }
         out.u8(u8::from(self.hot));
+        out.u32(self.forgotten.len() as u32);
+        self.forgotten.iter().for_each(|&user| out.u32(user));
     }
 
     pub(super) fn load(input: &mut Reader<'_>, users: usize, items: usize) -> Result<Self, SnapshotError> {
@@ -81,8 +105,17 @@ impl Changed {
             }
             Ok(queue)
         };
+        let known = users;
         let (users, items) = (queue(users)?, queue(items)?);
-        Ok(Self { users, items, hot: input.u8()? != 0 })
+        let hot = input.u8()? != 0;
+        let mut forgotten = BTreeSet::new();
+        for _ in 0..input.count(4)? {
+            forgotten.insert(input.u32()?);
+        }
+        if forgotten.last().is_some_and(|&last| last as usize >= known) {
+            return Err(SnapshotError::Malformed("a forgotten user of no index"));
+        }
+        Ok(Self { users, items, hot, forgotten })
     }
 }
 

@@ -205,7 +205,7 @@ impl Recommender {
         let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
         let done = |()| Applied { accepted: 1, rejected: Vec::new() };
         let Some(value) = message.value else {
-            return self.remove(role, message.key, observer).map(done);
+            return self.remove(role, message, observer).map(done);
         };
         match role {
             TopicRole::Items => self.describe_item(&parse::item(message.key, value)?).map(done),
@@ -244,18 +244,6 @@ impl Recommender {
         Ok(Applied { accepted, rejected: rejected.into_iter().map(|(_, why)| why).collect() })
     }
 
-    /// Forgets a user: see [`crate::state::State`]'s `forget`. The items of its history change with it.
-    fn forget(&mut self, user: UserIdx) {
-        let met: Vec<ItemIdx> = self.state.users.ring(user).signs().map(|(item, _)| item).collect();
-        met.iter().for_each(|item| self.changed.items.add(item.0));
-        let liked = self.state.users.liked(user);
-        let actions = &self.config.actions;
-        self.state.forget(user, self.limits(), |visit| actions.weight(visit.action));
-        self.models.forget(&self.state, user, &liked);
-        self.changed.users.add(user.0);
-        self.changed.hot = true;
-    }
-
     fn describe_item(&mut self, entity: &ItemEntity<'_>) -> Result<(), Rejection> {
         clean::check_id("item_id", &entity.item_id, &self.config)?;
         let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
@@ -276,6 +264,7 @@ impl Recommender {
         let attributes =
             UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
         self.state.describe_user(user, attributes);
+        self.changed.describe(user);
         self.counters.entities += 1;
         self.keep_within_memory();
         Ok(())
@@ -284,10 +273,10 @@ impl Recommender {
     fn remove(
         &mut self,
         role: TopicRole<'_>,
-        key: Option<&[u8]>,
+        message: &Incoming<'_>,
         observer: &mut impl Observer,
     ) -> Result<(), Rejection> {
-        let id = key.and_then(parse::key_text);
+        let id = message.key.and_then(parse::key_text);
         match role {
             TopicRole::Behaviour { .. } => return Err(Rejection::Empty),
             TopicRole::Items => {
@@ -301,10 +290,8 @@ impl Recommender {
             }
             TopicRole::Users => {
                 let id = id.ok_or(Rejection::MissingKey)?;
-                if let Some(user) = self.state.users.find(id) {
-                    self.forget(user);
-                }
-                observer.forgotten(id);
+                let proof = self.forget(id, message);
+                observer.forgotten(id, &proof);
             }
         }
         self.counters.entities += 1;

@@ -87,7 +87,7 @@ impl Recommender {
     }
 
     fn renumber_users(&mut self, renumbering: &Renumbering) {
-        self.changed.users.renumber(renumbering);
+        self.changed.renumber_users(renumbering);
         self.models.renumber_users(renumbering);
     }
 

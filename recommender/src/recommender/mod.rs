@@ -5,6 +5,7 @@
 //! answer   a request in, a ranked list out; ratings predicted
 //! page     the rules: which of the scored items are shown, and on which places
 //! look_up  neighbours of an item, hot items
+//! forget   a user taken back, with the proof
 //! changes  which keys have new output
 //! memory   room for new users and items, bytes held
 //! observe  looking on while a message is learnt
@@ -15,6 +16,7 @@
 
 mod answer;
 mod changes;
+mod forget;
 mod learn;
 mod look_up;
 mod memory;
@@ -35,6 +37,7 @@ use crate::state::{Limits, State};
 use changes::Changed;
 
 pub use changes::Changes;
+pub use forget::{Forgotten, Taken};
 pub use learn::{Applied, Counters, Incoming};
 pub use memory::Report;
 pub(crate) use observe::Observer;

@@ -1,6 +1,6 @@
 //! Looking on while a message is learnt.
 
-use super::{Incoming, Recommender};
+use super::{Forgotten, Incoming, Recommender};
 use crate::ingest::event::Event;
 use crate::ingest::rejection::Rejection;
 
@@ -33,8 +33,8 @@ pub(crate) trait Observer {
     /// When an event was refused though others of its message were learnt. `line`: its place among them, from 0.
     fn refused(&mut self, line: usize, event: &Event<'_>, rejection: &Rejection);
 
-    /// When a user has been forgotten.
-    fn forgotten(&mut self, user: &str);
+    /// When a user has been forgotten, with the proof.
+    fn forgotten(&mut self, user: &str, proof: &Forgotten);
 }
 
 /// Nobody looks on.
@@ -49,5 +49,5 @@ impl Observer for Unobserved {
 
     fn refused(&mut self, _: usize, _: &Event<'_>, _: &Rejection) {}
 
-    fn forgotten(&mut self, _: &str) {}
+    fn forgotten(&mut self, _: &str, _: &Forgotten) {}
 }

@@ -109,9 +109,14 @@ impl Notes {
         })
     }
 
-    /// Forgets a user, and says how many items it had hidden and been shown.
-    pub(crate) fn forget(&mut self, user: UserIdx) -> usize {
-        self.users.remove(&user).map_or(0, |note| note.hidden.len() + note.shown.len())
+    /// How many items a user has hidden and been shown.
+    pub(crate) fn count(&self, user: UserIdx) -> usize {
+        self.users.get(&user).map_or(0, |note| note.hidden.len() + note.shown.len())
+    }
+
+    /// Forgets a user.
+    pub(crate) fn forget(&mut self, user: UserIdx) {
+        self.users.remove(&user);
     }
 
     /// Gives users their new indexes and drops the others.
@@ -258,6 +263,8 @@ mod tests {
         notes.hide(USER, ItemIdx(5));
         notes.renumber_users(&Renumbering::dropping_least(&[0, 1, 2, 3], 4));
         assert_eq!(notes.users.keys().copied().collect::<Vec<_>>(), [UserIdx(2)]);
-        assert_eq!((notes.forget(UserIdx(2)), notes.forget(UserIdx(2))), (1, 0));
+        assert_eq!(notes.count(UserIdx(2)), 1);
+        notes.forget(UserIdx(2));
+        assert_eq!(notes, Notes::default());
     }
 }

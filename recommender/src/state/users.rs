@@ -97,6 +97,11 @@ impl Users {
         std::mem::take(&mut self.users[user.at()]).ring
     }
 
+    /// Erases the id of a user of whom nothing else is kept: it is found no more, and its place goes with the idlest.
+    pub(crate) fn erase(&mut self, user: UserIdx) {
+        self.ids.erase(user.0);
+    }
+
     /// Which users to drop when there are too many: the twentieth that was idle longest.
     pub(crate) fn idlest(&self) -> Renumbering {
         let last: Vec<i64> = self.users.iter().map(|user| user.last_ms).collect();
