@@ -113,7 +113,12 @@ impl Broker {
         };
         let http_address = http.as_ref().map(HttpServer::address);
         if let Some(http) = http {
-            http.serve(admin::router(http_parts(&cx, feed.as_ref())), &cx.tasks);
+            let threads = match cx.config.http_threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            };
+            let router = admin::router(http_parts(&cx, feed.as_ref()));
+            http.serve(router, &cx.tasks, threads).map_err(StartError::Threads)?;
         }
         let handle = Handle { cx, store, feed, kafka, http: http_address };
         info!(
@@ -188,6 +193,7 @@ fn http_parts(cx: &Arc<Cx>, feed: Option<&Arc<Feed>>) -> admin::Parts {
         unready: Box::new(unready),
         request_bytes_max: cx.config.http_request_max_bytes,
         request_timeout: cx.config.http_request_timeout,
+        requests_max: cx.config.http_requests_max,
     }
 }
 

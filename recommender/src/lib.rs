@@ -45,6 +45,7 @@ pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
 pub use recommender::{Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken};
 pub use serving::{
-    Answer, AnswerKind, Evidence, History, HotItem, HotList, Reason, Recommended, Request, Scope, Similar,
+    Answer, AnswerKind, Ask, AskError, Evidence, Form, History, HotItem, HotList, Kind, Near, Parameter,
+    Parameters, Reason, Recommended, Reply, Request, Scope, Similar,
 };
 pub use state::snapshot::SnapshotError;

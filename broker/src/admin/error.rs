@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json;
 
@@ -16,19 +17,22 @@ pub(super) struct ApiError {
     pub(super) message: String,
 }
 
+/// What a request that was not served is answered with.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct ErrorAnswer<'a> {
+    pub(super) error: ErrorBody<'a>,
+}
+
 /// What stands under `error`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct ErrorBody<'a> {
+    /// For programs: stays as it is.
     pub(super) code: &'a str,
+    /// For people: what was wrong, and what is expected.
     pub(super) message: &'a str,
 }
 
 impl ApiError {
-    /// A query parameter that cannot be used.
-    pub(super) fn parameter(name: &str, expected: impl std::fmt::Display) -> Self {
-        Self::bad("bad-parameter", format!("parameter `{name}`: expected {expected}"))
-    }
-
     /// A request that cannot be understood.
     pub(super) fn bad(code: &'static str, message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message }
@@ -51,10 +55,6 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            error: ErrorBody<'a>,
-        }
-        json(self.status, &Body { error: self.body() })
+        json(self.status, &ErrorAnswer { error: self.body() })
     }
 }

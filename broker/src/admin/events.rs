@@ -17,14 +17,15 @@ use recommender::ingest::parse::{self, Content};
 use recommender::{Incoming, Position, Recommender, Rejection};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorAnswer, ErrorBody};
 use super::{Parts, Shared, json};
 
 /// Where events go.
 const TOPIC: &str = "user_behavior";
 /// Events in one request.
-const EVENTS_MAX: usize = 10_000;
+pub(super) const EVENTS_MAX: usize = 10_000;
 
 /// A record to be appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +37,11 @@ pub(crate) struct NewEvent {
 }
 
 /// Where a record went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Landed {
+    /// Of the topic.
     pub(crate) partition: i32,
+    /// In the partition.
     pub(crate) offset: i64,
 }
 
@@ -61,17 +64,52 @@ pub(crate) trait EventLog: Send + Sync + 'static {
 }
 
 /// What became of one event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum Fate<'a> {
-    Landed {
-        topic: &'static str,
-        #[serde(flatten)]
-        at: Landed,
-    },
-    Refused {
-        error: ErrorBody<'a>,
-    },
+pub(super) enum Fate<'a> {
+    /// It was appended.
+    Landed(Place),
+    /// It was not.
+    Refused(ErrorAnswer<'a>),
+}
+
+/// Where an event is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Place {
+    topic: &'static str,
+    partition: i32,
+    offset: i64,
+}
+
+impl From<Landed> for Place {
+    fn from(at: Landed) -> Self {
+        Self { topic: TOPIC, partition: at.partition, offset: at.offset }
+    }
+}
+
+/// What events are answered with.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventsAnswer<'a> {
+    /// Why the first was refused, if all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<ErrorBody<'a>>,
+    accepted: usize,
+    rejected: usize,
+    /// In the order of the request.
+    events: Vec<Fate<'a>>,
+}
+
+/// What a like is answered with.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LikeAnswer {
+    /// 0 recorded, 1000 unknown user, 1001 not usable, 2000 not read or not written.
+    code: u16,
+    message: String,
+    /// Where it is, if it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    data: Option<Place>,
 }
 
 /// `POST /api/v1/events`: one event, or an array of them.
@@ -79,14 +117,6 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorBody<'a>>,
-        accepted: usize,
-        rejected: usize,
-        events: Vec<Fate<'a>>,
-    }
     let body = body_of(body)?;
     let values = values_of(&body)?;
     let parts = &shared.parts;
@@ -97,8 +127,8 @@ pub(super) async fn add(
     let landed = if good.is_empty() { Vec::new() } else { append(parts, good).await? };
     let mut landed = landed.into_iter();
     let fates = checked.iter().map(|checked| match checked {
-        Ok(_) => Fate::Landed { topic: TOPIC, at: landed.next().expect("one place per event appended") },
-        Err(error) => Fate::Refused { error: error.body() },
+        Ok(_) => Fate::Landed(landed.next().expect("one place per event appended").into()),
+        Err(error) => Fate::Refused(ErrorAnswer { error: error.body() }),
     });
     let events = fates.collect();
     let first =
@@ -108,27 +138,20 @@ pub(super) async fn add(
         .map(|(at, error)| (error.code, format!("event {at}: {}", error.message)));
     let error = all_refused.as_ref().map(|(code, message)| ErrorBody { code, message });
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    Ok(json(status, &Body { error, accepted, rejected, events }))
+    Ok(json(status, &EventsAnswer { error, accepted, rejected, events }))
 }
 
 /// `POST /recommendation/likes`: `{user_id, content_id, title}`.
 ///
 /// The answer's `code` is all that clients of this contract look at, so the status is 200 whatever it says.
 pub(super) async fn like(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRejection>) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        code: u16,
-        message: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<Fate<'static>>,
-    }
     let (code, message, data) = match record_like(&shared, body).await {
-        Ok(at) => (0, "ok".to_owned(), Some(Fate::Landed { topic: TOPIC, at })),
+        Ok(at) => (0, "ok".to_owned(), Some(at.into())),
         Err(NotLiked::UnknownUser(id)) => (1000, format!("no event has named the user `{id}`"), None),
         Err(NotLiked::Failed(error)) => (1001, error.message, None),
         Err(NotLiked::Error(error)) => (2000, error.message, None),
     };
-    json(StatusCode::OK, &Body { code, message, data })
+    json(StatusCode::OK, &LikeAnswer { code, message, data })
 }
 
 /// Why a like was not recorded.
@@ -176,7 +199,7 @@ async fn record_like(shared: &Shared, body: Result<Bytes, BytesRejection>) -> Re
     Ok(landed[0])
 }
 
-fn body_of(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+pub(super) fn body_of(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError {
             status: StatusCode::PAYLOAD_TOO_LARGE,

@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::{Shared, json};
 
-#[derive(Serialize)]
-struct Status {
+/// What the process says of itself.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Status {
     status: &'static str,
 }
 

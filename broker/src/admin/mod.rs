@@ -1,40 +1,45 @@
 //! HTTP: health, metrics, recommendations, and events in.
 //!
 //! ```text
-//! socket ─▶ server ─▶ router ─▶ observe (time limit, metrics) ─▶ one handler ─▶ JSON bytes
-//!                                                                    │
-//!                          Recommendations (look-ups) ◀──────────────┼──────▶ EventLog (events in)
+//! socket ─▶ server ─▶ limits (a seat, a time limit, metrics) ─▶ router ─▶ one handler ─▶ JSON bytes
+//!                                                                             │
+//!                                 Recommendations (look-ups) ◀────────────────┼──────▶ EventLog (events in)
 //! ```
 //!
-//! Handlers know the rest of the broker by two traits only, [`Recommendations`] and [`EventLog`], so that they
-//! are tested without a socket or a log. Every error has one shape, see [`error`].
+//! What is served is the table [`ENDPOINTS`]: routes, metrics, the list at `/` and the description at `/openapi.json`
+//! follow from its rows. Handlers know the rest of the broker by two traits only, [`Recommendations`] and
+//! [`EventLog`], so that they are tested without a socket or a log. Every error has one shape, see [`error`].
 //!
 //! What is left out: topics and groups are managed over the Kafka protocol.
 
+mod ask;
 mod error;
 mod events;
 mod health;
-mod query;
-mod recommend;
+mod limits;
+mod openapi;
 mod server;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use recommender::Kind;
 use serde::Serialize;
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use crate::metrics::{Counter, Histogram, Metrics};
 use error::ApiError;
 
+pub(crate) use ask::Recommendations;
 pub(crate) use events::{AppendFailed, Appending, EventLog, Landed, NewEvent};
-pub(crate) use recommend::Recommendations;
 pub use server::HttpBindError;
 pub(crate) use server::HttpServer;
 
@@ -52,35 +57,120 @@ pub(crate) struct Parts {
     pub(crate) request_bytes_max: usize,
     /// `http.request.timeout.ms`.
     pub(crate) request_timeout: Duration,
+    /// `http.requests.max`.
+    pub(crate) requests_max: usize,
 }
 
 /// One thing that can be asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Endpoint {
+    /// GET or POST.
     method: &'static str,
+    /// With names in braces for what varies.
     path: &'static str,
+    /// What it does.
     about: &'static str,
+    #[serde(skip)]
+    serves: Serves,
+}
+
+/// What an endpoint does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Serves {
+    Index,
+    Description,
+    Health,
+    Readiness,
+    Metrics,
+    /// A question whose parameters stand in path and query.
+    Query(Kind),
+    /// A question that is a JSON object.
+    Question(Kind),
+    Events,
+    Like,
 }
 
 /// Everything that is served, as `/` lists it.
 const ENDPOINTS: &[Endpoint] = &[
-    endpoint("GET", "/", "this list"),
-    endpoint("GET", "/healthz", "200 while the process serves"),
-    endpoint("GET", "/readyz", "200 once everything is loaded, 503 before and while stopping"),
-    endpoint("GET", "/metrics", "metrics in Prometheus's text format"),
-    endpoint("GET", "/api/v1/hot", "hot items; n, window, scope, category"),
-    endpoint("GET", "/api/v1/items/{id}/similar", "items that go with an item; n, metric"),
+    endpoint("GET", "/", "this list", Serves::Index),
     endpoint(
         "GET",
-        "/api/v1/users/{id}/recommendations",
-        "items for a user; n, offset, explain, category, exclude, seen, model",
+        "/openapi.json",
+        "the description of all this for programs, in OpenAPI 3.1",
+        Serves::Description,
     ),
-    endpoint("POST", "/api/v1/events", "one behaviour event, or a list of them"),
-    endpoint("POST", "/recommendation/likes", "a user likes something: {user_id, content_id, title}"),
+    endpoint("GET", "/healthz", "200 while the process serves", Serves::Health),
+    endpoint(
+        "GET",
+        "/readyz",
+        "200 once everything is loaded, 503 before and while stopping",
+        Serves::Readiness,
+    ),
+    endpoint("GET", "/metrics", "metrics in Prometheus's text format", Serves::Metrics),
+    endpoint("GET", "/api/v1/hot", "hot items", Serves::Query(Kind::Hot)),
+    endpoint(
+        "GET",
+        "/api/v1/items/{item_id}/similar",
+        "items that go with an item",
+        Serves::Query(Kind::Similar),
+    ),
+    endpoint(
+        "GET",
+        "/api/v1/users/{user_id}/recommendations",
+        "items for a user",
+        Serves::Query(Kind::Recommendations),
+    ),
+    endpoint(
+        "GET",
+        "/api/v1/users/{user_id}/neighbours",
+        "users of like taste",
+        Serves::Query(Kind::Neighbours),
+    ),
+    endpoint(
+        "POST",
+        "/api/v1/sessions/recommend",
+        "items for a visit, which needs no user",
+        Serves::Question(Kind::Session),
+    ),
+    endpoint(
+        "POST",
+        "/api/v1/rank",
+        "given items, ranked for a user or a visit",
+        Serves::Question(Kind::Rank),
+    ),
+    endpoint(
+        "POST",
+        "/api/v1/recommend/batch",
+        "items for each of many users",
+        Serves::Question(Kind::Batch),
+    ),
+    endpoint("POST", "/api/v1/events", "one behaviour event, or a list of them", Serves::Events),
+    endpoint(
+        "POST",
+        "/recommendation/likes",
+        "a user likes something: {user_id, content_id, title}",
+        Serves::Like,
+    ),
 ];
 
-const fn endpoint(method: &'static str, path: &'static str, about: &'static str) -> Endpoint {
-    Endpoint { method, path, about }
+const fn endpoint(method: &'static str, path: &'static str, about: &'static str, serves: Serves) -> Endpoint {
+    Endpoint { method, path, about, serves }
+}
+
+impl Serves {
+    fn route(self) -> MethodRouter<Arc<Shared>> {
+        match self {
+            Self::Index => get(index),
+            Self::Description => get(openapi::serve),
+            Self::Health => get(health::healthz),
+            Self::Readiness => get(health::readyz),
+            Self::Metrics => get(metrics_text),
+            Self::Query(kind) => ask::by_query(kind),
+            Self::Question(kind) => ask::by_body(kind),
+            Self::Events => post(events::add),
+            Self::Like => post(events::like),
+        }
+    }
 }
 
 /// What every handler is handed.
@@ -88,13 +178,16 @@ struct Shared {
     parts: Parts,
     /// In the order of [`ENDPOINTS`], then one for paths that are not served.
     metrics: Vec<EndpointMetrics>,
+    /// As many as requests may be under way.
+    seats: Semaphore,
 }
 
 impl Shared {
-    fn metrics_of(&self, path: Option<&MatchedPath>) -> &EndpointMetrics {
+    /// The place among [`ENDPOINTS`], or behind them.
+    fn place_of(path: Option<&MatchedPath>) -> usize {
         let known =
             path.and_then(|path| ENDPOINTS.iter().position(|endpoint| endpoint.path == path.as_str()));
-        &self.metrics[known.unwrap_or(ENDPOINTS.len())]
+        known.unwrap_or(ENDPOINTS.len())
     }
 }
 
@@ -103,48 +196,28 @@ pub(crate) fn router(parts: Parts) -> Router {
     let paths = ENDPOINTS.iter().map(|endpoint| endpoint.path).chain(["other"]);
     let metrics = paths.map(|path| EndpointMetrics::new(&parts.metrics, path)).collect();
     let body_limit = DefaultBodyLimit::max(parts.request_bytes_max);
-    let shared = Arc::new(Shared { parts, metrics });
-    Router::new()
-        .route("/", get(index))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics_text))
-        .route("/api/v1/hot", get(recommend::hot))
-        .route("/api/v1/items/{id}/similar", get(recommend::similar))
-        .route("/api/v1/users/{id}/recommendations", get(recommend::recommendations))
-        .route("/api/v1/events", post(events::add))
-        .route("/recommendation/likes", post(events::like))
+    let seats = Semaphore::new(parts.requests_max);
+    let shared = Arc::new(Shared { parts, metrics, seats });
+    let routes = ENDPOINTS
+        .iter()
+        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.serves.route()));
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(body_limit)
-        .layer(from_fn_with_state(Arc::clone(&shared), observe))
+        .layer(from_fn_with_state(Arc::clone(&shared), limits::observe))
         .with_state(shared)
 }
 
-/// Gives every request a time limit, and counts it.
-async fn observe(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let limit = shared.parts.request_timeout;
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let message =
-                format!("the request took longer than http.request.timeout.ms = {}", limit.as_millis());
-            ApiError::unavailable("time-out", message).into_response()
-        }
-    };
-    shared.metrics_of(path.as_ref()).record(response.status(), began.elapsed());
-    response
+/// What `/` answers.
+#[derive(Serialize, ToSchema)]
+struct Index {
+    name: &'static str,
+    version: &'static str,
+    endpoints: &'static [Endpoint],
 }
 
 async fn index() -> Response {
-    #[derive(Serialize)]
-    struct Index {
-        name: &'static str,
-        version: &'static str,
-        endpoints: &'static [Endpoint],
-    }
     json(StatusCode::OK, &Index { name: "kindred", version: env!("CARGO_PKG_VERSION"), endpoints: ENDPOINTS })
 }
 
@@ -233,7 +306,7 @@ mod tests {
         assert_eq!((listed.status, listed.body["name"].as_str()), (200, Some("kindred")));
         assert_eq!(listed.body["endpoints"].as_array().map(Vec::len), Some(ENDPOINTS.len()));
         for endpoint in ENDPOINTS {
-            let path = endpoint.path.replace("{id}", "1");
+            let path = endpoint.path.replace("{user_id}", "1").replace("{item_id}", "1");
             let answer = stage.call(Call::new(endpoint.method, &path, "{}")).await;
             let code = answer.error_code();
             assert!(code != Some("not-found") && code != Some("method-not-allowed"), "{path}: {code:?}");
@@ -254,15 +327,6 @@ mod tests {
             assert_eq!((answer.status, answer.error_code()), (status, Some(code)));
             assert!(answer.body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_has_a_time_limit() {
-        let mut stage = Stage::new();
-        stage.log.stuck = true;
-        let answer =
-            stage.call(Call::post("/api/v1/events", r#"{"user_id":1,"item_id":2,"action":"view"}"#)).await;
-        assert_eq!((answer.status, answer.error_code()), (503, Some("time-out")));
     }
 
     #[tokio::test]

@@ -1,5 +1,8 @@
 //! The HTTP socket: accepts within a bound, serves HTTP/1.1, ends gracefully.
 //!
+//! HTTP has threads of its own (`http.threads`): questions keep a thread busy for as long as they take, and however many
+//! come, those that serve Kafka clients get their share of the processors from the operating system.
+//!
 //! Like axum's own loop, with what that leaves out: `TCP_NODELAY`, a time limit for a request's head, a bound
 //! on connections, and tasks that the broker waits for when it stops.
 
@@ -59,18 +62,39 @@ impl HttpServer {
         self.address
     }
 
-    /// Serves until the broker stops; requests under way are answered first.
-    pub(crate) fn serve(self, router: Router, tasks: &Tasks) {
+    /// Serves on so many threads until the broker stops; requests under way are answered first.
+    ///
+    /// # Errors
+    /// There are no threads to be had.
+    pub(crate) fn serve(self, router: Router, tasks: &Tasks, threads: usize) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("kindred-http")
+            .enable_all()
+            .build()?;
+        // To be registered with the other runtime.
+        let socket = self.socket.into_std()?;
         let all = tasks.clone();
-        tasks.spawn("http-accept", async move {
-            let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-            let stop = all.stopping().clone();
-            tokio::select! {
-                () = accept(self.socket, router, seats, all) => {}
-                () = stop.cancelled() => {}
+        tasks.spawn_thread("kindred-http", move || {
+            if let Err(error) = runtime.block_on(serve_until_stopped(socket, router, all)) {
+                warn!(%error, "HTTP is not served");
             }
-        });
+            runtime.shutdown_background();
+        })
     }
+}
+
+async fn serve_until_stopped(socket: std::net::TcpListener, router: Router, tasks: Tasks) -> io::Result<()> {
+    let socket = TcpListener::from_std(socket)?;
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let stop = tasks.stopping().clone();
+    tokio::select! {
+        () = accept(socket, router, Arc::clone(&seats), tasks) => {}
+        () = stop.cancelled() => {}
+    }
+    // Every connection has given its seat back: all have ended, and the runtime may.
+    drop(seats.acquire_many(CONNECTIONS_MAX as u32).await);
+    Ok(())
 }
 
 async fn accept(socket: TcpListener, router: Router, seats: Arc<Semaphore>, tasks: Tasks) {
@@ -141,7 +165,7 @@ mod tests {
         let tasks = Tasks::new();
         let server = HttpServer::bind(&anywhere()).await.unwrap();
         let address = server.address();
-        server.serve(Stage::new().router(), &tasks);
+        server.serve(Stage::new().router(), &tasks, 2).unwrap();
         let requests = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         let answer = exchange(address, requests).await;
         assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use parking_lot::{Mutex, RwLock};
 use recommender::{Config, Incoming, Position, Processor};
 use serde_json::Value;
@@ -22,6 +22,7 @@ pub(super) struct Stage {
     pub(super) recommender: Option<Arc<RwLock<Processor>>>,
     pub(super) log: PretendedLog,
     pub(super) unready: Option<String>,
+    pub(super) requests_max: usize,
 }
 
 /// A log of one partition in memory.
@@ -68,6 +69,7 @@ impl Stage {
             recommender: Some(Arc::new(RwLock::new(recommender))),
             log: PretendedLog::default(),
             unready: None,
+            requests_max: 16,
         }
     }
 
@@ -107,6 +109,7 @@ impl Stage {
             recommender_config: Config::default(),
             unready: Box::new(move || unready.clone()),
             request_bytes_max: 1024,
+            requests_max: self.requests_max,
             request_timeout: Duration::from_secs(10),
         })
     }
@@ -137,6 +140,7 @@ impl Call {
 /// Its answer.
 pub(super) struct Answered {
     pub(super) status: u16,
+    headers: HeaderMap,
     pub(super) text: String,
     /// Null if the answer is no JSON.
     pub(super) body: Value,
@@ -145,6 +149,10 @@ pub(super) struct Answered {
 impl Answered {
     pub(super) fn error_code(&self) -> Option<&str> {
         self.body["error"]["code"].as_str()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The ids of the answer's items, in order.
@@ -156,9 +164,9 @@ impl Answered {
 
 pub(super) async fn send(router: Router, call: Call) -> Answered {
     let response = router.oneshot(call.0).await.expect("the router always answers");
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a small body");
     let text = String::from_utf8(bytes.to_vec()).expect("answers are text");
     let body = serde_json::from_str(&text).unwrap_or_default();
-    Answered { status, text, body }
+    Answered { status, headers, text, body }
 }

@@ -34,6 +34,10 @@ keys! {
     /// How long an HTTP request may take before it is answered with 503.
     http_request_timeout: Duration =
         "http.request.timeout.ms", Some("10000"), Form::Long(1, i32::MAX as i64), Low;
+    /// Questions and events that HTTP serves at a time; what comes on top of them is answered with 503 and `Retry-After`.
+    http_requests_max: usize = "http.requests.max", Some("256"), Form::Int(1, 65_536), Low;
+    /// Threads that serve HTTP, beside those that serve Kafka clients; 0 for as many as there are processors.
+    http_threads: usize = "http.threads", Some("0"), Form::Int(0, 1024), Low;
     /// The number by which clients know this broker. A data directory keeps the one it was made with.
     node_id: i32 = "node.id", Some("1"), Form::Int(0, i32::MAX), Low;
     /// The directory that holds everything this broker keeps; used if `log.dirs` is unset.

@@ -15,7 +15,7 @@ pub mod event;
 pub mod parse;
 mod python_dict;
 pub mod rejection;
-mod scalar;
+pub(crate) mod scalar;
 mod shapes;
 pub mod time;
 

@@ -64,7 +64,7 @@ pub(crate) struct Scratch {
     scored: Vec<Scored>,
     /// The same as shares of each one's greatest: column by column, each in the order of `items`.
     pub(crate) optional: Vec<f32>,
-    nearby: Nearby,
+    pub(crate) nearby: Nearby,
     /// The sum of each candidate's shares.
     together: Vec<f32>,
     /// By model, 1 over its greatest score among all candidates, before any were dropped.

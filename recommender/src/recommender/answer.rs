@@ -1,5 +1,7 @@
 //! A request in, a ranked list out: candidates gathered and scored, cut to the page asked for, explained.
 
+use std::borrow::Cow;
+
 use super::Recommender;
 use super::page::Placed;
 use crate::ids::{ItemIdx, UserIdx};
@@ -92,16 +94,13 @@ impl Recommender {
         choice: ModelChoice,
         scratch: &mut Scratch,
     ) -> Option<Asked<'s>> {
-        let members = match request.category {
-            None => None,
-            Some(name) => Some(self.state.items.category(name)?),
-        };
+        let members = self.only(request)?;
         let (kind, user) = self.resolve(request, &mut scratch.history);
         let segment = user.filter(|_| scratch.history.is_empty()).and_then(|user| self.state.segment(user));
         let own = segment
             .map_or_else(Vec::new, |segment| self.state.segments.top(segment, SEGMENT_ASKED, |_| true));
         let own: Vec<ItemIdx> = own.into_iter().map(|(item, _)| item).collect();
-        let breadth = match (choice, members) {
+        let breadth = match (choice, &members) {
             (ModelChoice::Optional(place), _) => {
                 let history = std::mem::take(&mut scratch.history);
                 let question = Question { state: &self.state, user, history: &history };
@@ -111,6 +110,7 @@ impl Recommender {
             }
             (ModelChoice::Column(column), _) if column < PERSONAL => Breadth::With(&[]),
             (ModelChoice::Column(_), _) => Breadth::Every,
+            (ModelChoice::Fused, Some(members)) if request.among.is_some() => Breadth::With(members),
             // What fits may be nowhere near the strongest.
             _ if request.filter.is_some() || request.offset + request.n > DEEP => Breadth::Every,
             (ModelChoice::Fused, Some(members)) => Breadth::With(members),
@@ -119,6 +119,20 @@ impl Recommender {
         };
         gather(self.sources(), user, breadth, &self.fusion.sketch(scratch.history.len()), scratch);
         Some(Asked { kind, user, members, segment })
+    }
+
+    /// The only items that may be shown, in order of index, if not all may; nothing if the category is unknown.
+    fn only<'s>(&'s self, request: &Request<'_>) -> Option<Option<Cow<'s, [ItemIdx]>>> {
+        let items = &self.state.items;
+        let category = match request.category {
+            None => None,
+            Some(name) => Some(items.category(name)?),
+        };
+        let Some(among) = request.among else { return Some(category.map(Cow::Borrowed)) };
+        let mut among: Vec<ItemIdx> = among.iter().filter_map(|id| items.find(id)).collect();
+        among.retain(|item| category.is_none_or(|category| category.binary_search(item).is_ok()));
+        among.sort_unstable();
+        Some(Some(Cow::Owned(among)))
     }
 
     /// Scores the candidates; a single model's scores are left as they are.
@@ -171,8 +185,8 @@ impl Recommender {
 pub(super) struct Asked<'s> {
     pub(super) kind: AnswerKind,
     pub(super) user: Option<UserIdx>,
-    /// The items of the category asked for, in order of index.
-    pub(super) members: Option<&'s [ItemIdx]>,
+    /// The only items that may be shown, in order of index.
+    pub(super) members: Option<Cow<'s, [ItemIdx]>>,
     /// The segment of a user without a history.
     pub(super) segment: Option<Segment>,
 }

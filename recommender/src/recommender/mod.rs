@@ -6,6 +6,7 @@
 //! page     the rules: which of the scored items are shown, and on which places
 //! look_up  neighbours of an item, hot items
 //! forget   a user taken back, with the proof
+//! near     users of like taste; the name of an answer
 //! changes  which keys have new output
 //! memory   room for new users and items, bytes held
 //! observe  looking on while a message is learnt
@@ -20,6 +21,7 @@ mod forget;
 mod learn;
 mod look_up;
 mod memory;
+mod near;
 mod observe;
 mod page;
 mod persist;

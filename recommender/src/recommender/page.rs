@@ -88,7 +88,7 @@ impl Recommender {
             History::Items(_) => None,
         };
         let may_show = |item: ItemIdx| {
-            asked.members.is_none_or(|members| members.binary_search(&item).is_ok())
+            asked.members.as_ref().is_none_or(|members| members.binary_search(&item).is_ok())
                 && !excluded.contains(&item)
                 && unwanted.binary_search(&item).is_err()
                 && items.is_offered_to(item, own, now_ms)
@@ -109,6 +109,11 @@ impl Recommender {
             }
         }
         scratch.keys = left.into_vec();
+        if let (Some(members), Some(_)) = (&asked.members, request.among) {
+            let listed: Vec<ItemIdx> = ranked.iter().map(|place| place.1).collect();
+            let rest = members.iter().filter(|&&item| !listed.contains(&item) && may_show(item));
+            ranked.extend(rest.map(|&item| (0.0, item)));
+        }
         ranked
     }
 

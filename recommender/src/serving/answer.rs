@@ -1,9 +1,12 @@
 //! What is answered. Every type serialises to the JSON that topics and HTTP show.
 
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request::History;
 
 /// How an answer came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerKind {
     /// From the user's own history.
@@ -12,6 +15,22 @@ pub enum AnswerKind {
     ColdUser,
     /// The user is unknown: hot items.
     UnknownUser,
+}
+
+impl AnswerKind {
+    /// Why these are hot items, if they are.
+    pub(super) fn reason(self, history: History<'_>) -> Option<&'static str> {
+        match (self, history) {
+            (Self::Personal, _) => None,
+            (Self::UnknownUser, _) => Some("no event has named this user: these are hot items"),
+            (Self::ColdUser, History::User(_)) => {
+                Some("nothing this user did says what they like: these are hot items")
+            }
+            (Self::ColdUser, History::Items(_)) => {
+                Some("no event has named any of these items: these are hot items")
+            }
+        }
+    }
 }
 
 /// Ranked items.
@@ -24,17 +43,19 @@ pub struct Answer {
 }
 
 /// One recommended item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Recommended {
     /// Which item.
     pub item_id: String,
     /// Its name for people, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub title: Option<String>,
     /// Comparable within one answer.
     pub score: f64,
     /// The chance that it stood on its place, given those before it; only where places are explored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub propensity: Option<f64>,
     /// Why, strongest first; empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,7 +63,7 @@ pub struct Recommended {
 }
 
 /// Why an item was recommended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Reason {
     /// The model that says so.
     pub source: &'static str,
@@ -56,21 +77,25 @@ pub struct Reason {
 }
 
 /// One item of the history that led to a recommendation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Evidence {
     /// The user's item.
     pub item_id: String,
     /// Its name for people, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub title: Option<String>,
     /// What the user did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub action: Option<String>,
     /// When, in ms since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub ts: Option<i64>,
     /// The event itself: stream and offset.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub event: Option<String>,
     /// Users who came to both items.
     pub count: u32,
@@ -79,12 +104,13 @@ pub struct Evidence {
 }
 
 /// A neighbour of an item, with every metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Similar {
     /// Which item.
     pub item_id: String,
     /// Its name for people, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub title: Option<String>,
     /// The metric that was asked for.
     pub score: f64,
@@ -104,8 +130,19 @@ pub struct Similar {
     pub llr: f64,
 }
 
+/// A user of like taste.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Near {
+    /// Which user.
+    pub user_id: String,
+    /// How near: comparable within one answer.
+    pub score: f64,
+    /// How many items both are known to have liked.
+    pub common: usize,
+}
+
 /// Hot items of a scope and window, or trending ones.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct HotList {
     /// `all`, `category=...` or `segment=...`.
     pub scope: String,
@@ -113,6 +150,7 @@ pub struct HotList {
     pub window: &'static str,
     /// The half-life that the `decayed` window stands for at present.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub half_life_ms: Option<f64>,
     /// As of when, in ms since 1970.
     pub as_of: i64,
@@ -121,12 +159,13 @@ pub struct HotList {
 }
 
 /// One hot item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct HotItem {
     /// Which item.
     pub item_id: String,
     /// Its name for people, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub title: Option<String>,
     /// The decayed sum, the count of a window, or how many deviations more than usual.
     pub score: f64,

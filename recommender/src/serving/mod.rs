@@ -1,7 +1,14 @@
 //! Questions and answers.
 
 pub mod answer;
+pub mod ask;
+mod options;
+pub mod parameters;
+pub mod reply;
 pub mod request;
 
-pub use answer::{Answer, AnswerKind, Evidence, HotItem, HotList, Reason, Recommended, Similar};
+pub use answer::{Answer, AnswerKind, Evidence, HotItem, HotList, Near, Reason, Recommended, Similar};
+pub use ask::{Ask, AskError, Kind};
+pub use parameters::{Form, Parameter, Parameters};
+pub use reply::Reply;
 pub use request::{History, Request, Scope};

@@ -22,6 +22,9 @@ pub struct Request<'a> {
     pub offset: usize,
     /// As of when, in ms since 1970. Unless given: the newest event's time.
     pub now_ms: Option<i64>,
+    /// Only these, and every one of them that may be shown: those of which nothing is known to speak for the user come
+    /// last, with score 0.
+    pub among: Option<&'a [&'a str]>,
     /// Never recommend these.
     pub exclude: &'a [&'a str],
     /// Only of this category.
@@ -63,6 +66,7 @@ impl<'a> Request<'a> {
             n,
             offset: 0,
             now_ms: None,
+            among: None,
             exclude: &[],
             category: None,
             filter: None,
