@@ -21,6 +21,7 @@
 //! What learning changed is queued, each key once, and handed out by [`Recommender::take_changes`]: the owner
 //! publishes those keys when it sees fit. The queue is part of a snapshot.
 
+mod clicks;
 pub mod config;
 pub mod cooccurrence;
 pub mod evaluation;
@@ -37,6 +38,7 @@ pub mod serving;
 pub mod state;
 pub mod trending;
 
+pub use clicks::ClickReport;
 pub use config::{Config, ConfigError, ConfigRow, TopicRole};
 pub use cooccurrence::Metric;
 pub use hot::HotWindow;

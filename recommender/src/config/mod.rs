@@ -10,6 +10,7 @@ mod values;
 
 use thiserror::Error;
 
+use crate::clicks::ClickSettings;
 use crate::ingest::action::Actions;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
@@ -81,6 +82,7 @@ pub struct Config {
     pub(crate) row_max: usize,
     pub(crate) fatigue: Fatigue,
     pub(crate) exploration: f64,
+    pub(crate) clicks: ClickSettings,
     pub(crate) models: Vec<String>,
     pub(crate) ease_items_max: usize,
     pub(crate) ease_lambda: f64,
@@ -127,6 +129,7 @@ impl Default for Config {
             row_max: 500,
             fatigue: Fatigue { times: 0, window_ms: 604_800_000 },
             exploration: 0.0,
+            clicks: ClickSettings { weight: 0.0, window_ms: 1_800_000, pending_max: 65_536, bits: 18 },
             models: Vec::new(),
             ease_items_max: 2048,
             ease_lambda: 500.0,

@@ -168,6 +168,35 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "0 to 1",
     },
     ConfigRow {
+        key: "recommender.click.weight",
+        doc: "How much the click model counts: scores are multiplied by the chance that the item is acted on once shown, to \
+              the power of this. 0: there is no click model.",
+        get: |c| format!("{:?}", c.clicks.weight),
+        set: |c, v| put(&mut c.clicks.weight, finite(v).filter(|weight| (0.0..=10.0).contains(weight))),
+        expected: "0 to 10",
+    },
+    ConfigRow {
+        key: "recommender.click.window.ms",
+        doc: "How long after an `impression` an act on the item still belongs to it.",
+        get: |c| c.clicks.window_ms.to_string(),
+        set: |c, v| put(&mut c.clicks.window_ms, within(v, 1, 1 << 42).map(|ms| ms as i64)),
+        expected: "1 or more milliseconds",
+    },
+    ConfigRow {
+        key: "recommender.click.pending.max",
+        doc: "How many impressions wait for an act; beyond it nothing more is expected of the oldest. Some 300 bytes each.",
+        get: |c| c.clicks.pending_max.to_string(),
+        set: |c, v| put(&mut c.clicks.pending_max, within(v, 1, 1 << 24)),
+        expected: "1 to 16777216",
+    },
+    ConfigRow {
+        key: "recommender.click.bits",
+        doc: "The click model has 2 to the power of this many weights, 16 bytes each.",
+        get: |c| c.clicks.bits.to_string(),
+        set: |c, v| put(&mut c.clicks.bits, within(v, 1, 24).map(|bits| bits as u32)),
+        expected: "1 to 24",
+    },
+    ConfigRow {
         key: "recommender.models",
         doc: "Models with memory of their own that are on, beside those that always are. Each costs bytes or time.",
         get: |c| c.models.join(","),

@@ -31,7 +31,7 @@ impl Recommender {
         };
         let mut scratch = self.scratch();
         let asked = self.ask(request, choice, &mut scratch)?;
-        self.score(choice, &asked, &mut scratch);
+        self.score(request, choice, &asked, &mut scratch);
         let page = self.page(request, &asked, self.exploration(request), &mut scratch);
         let witness = Witness {
             state: &self.state,
@@ -45,11 +45,15 @@ impl Recommender {
             }
             _ => Vec::new(),
         };
+        let last = scratch.history.first().copied();
+        let clicks = self.clicks.as_ref();
+        let clicks = clicks.map(|clicks| clicks.asked(&self.state, asked.user, last, request.scenario));
         let items = page.into_iter().map(|Placed { score, item, propensity }| Recommended {
             item_id: self.state.items.id(item).to_owned(),
             title: self.state.items.title(item).map(str::to_owned),
             score: f64::from(score),
             propensity,
+            click: clicks.as_ref().map(|clicks| clicks.chance(item)),
             reasons: explain(item),
         });
         let answer = Answer { kind: asked.kind, items: items.collect() };
@@ -62,7 +66,7 @@ impl Recommender {
         let mut scratch = self.scratch();
         let mut list = |&choice| match self.ask(request, choice, &mut scratch) {
             Some(asked) => {
-                self.score(choice, &asked, &mut scratch);
+                self.score(request, choice, &asked, &mut scratch);
                 self.page(request, &asked, None, &mut scratch).into_iter().map(|placed| placed.item).collect()
             }
             None => Vec::new(),
@@ -136,7 +140,7 @@ impl Recommender {
     }
 
     /// Scores the candidates; a single model's scores are left as they are.
-    fn score(&self, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
+    fn score(&self, request: &Request<'_>, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
         self.fusion.score(&self.state, choice, scratch);
         if let (ModelChoice::Fused, Some(user)) = (choice, asked.user) {
             let disliked = self.state.users.ring(user).signs().filter(|&(_, sign)| sign < 0);
@@ -144,6 +148,9 @@ impl Recommender {
         }
         if let (ModelChoice::Fused, Some(segment)) = (choice, asked.segment) {
             self.weigh_by_segment(segment, scratch);
+        }
+        if let (ModelChoice::Fused, Some(clicks)) = (choice, &self.clicks) {
+            clicks.weigh(&self.state, asked.user, request.scenario, scratch);
         }
     }
 

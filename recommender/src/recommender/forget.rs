@@ -56,6 +56,7 @@ impl Recommender {
     /// Forgets a user, whether known or not. The items of its history change with it.
     pub(super) fn forget(&mut self, id: &str, message: &Incoming<'_>) -> Forgotten {
         let user = self.state.users.find(id);
+        self.clicks.iter_mut().for_each(|clicks| clicks.forget(id));
         let complete = user.is_none_or(|user| {
             self.state.users.ring(user).liked().count() == self.state.users.liked(user).len()
         });
@@ -117,7 +118,8 @@ impl Recommender {
     }
 
     fn fading(&self) -> Vec<&'static str> {
-        std::iter::once("fusion").chain(self.models.fading()).collect()
+        let clicks = self.clicks.as_ref().map(|_| "clicks");
+        std::iter::once("fusion").chain(clicks).chain(self.models.fading()).collect()
     }
 
     /// What is counted of these items and of the pairs among them, whatever the order of their indexes.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::observe::Unobserved;
 use super::{Observer, Recommender, Seen};
+use crate::clicks::Heard;
 use crate::config::TopicRole;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::ingest::action::ActionId;
@@ -146,8 +147,22 @@ impl Recommender {
         {
             self.learn_fusion(user, item, event.time_ms);
         }
-        let limits = self.limits();
         let kind = kind_of(self.config.actions.word(clean.action), clean.weight);
+        if let (Some(clicks), Some(user), Some(user_id)) = (&mut self.clicks, user, clean.user.as_deref()) {
+            let heard = Heard {
+                user_id,
+                user,
+                item,
+                impression: kind == Kind::Impression,
+                weight: clean.weight,
+                rec_id: event.rec_id.as_deref(),
+                position: event.position,
+                scenario: event.scenario.as_deref(),
+                time_ms: event.time_ms,
+            };
+            clicks.learn(&self.state, &heard);
+        }
+        let limits = self.limits();
         let act = Act { user, item, weight: clean.weight, visit, kind };
         let first_like = self.state.learn(act, limits, &mut self.before);
         if let Some(user) = user.filter(|_| !self.models.is_empty()) {

@@ -32,6 +32,7 @@ impl Recommender {
             bytes: (state.size_bytes().into_iter())
                 .chain([("event-ids", self.seen.size_bytes())])
                 .chain(self.models.bytes())
+                .chain(self.clicks.iter().map(|clicks| ("clicks", clicks.size_bytes())))
                 .collect(),
             newest_ms: state.newest_ms,
             weights: self.fusion.report(&self.models),

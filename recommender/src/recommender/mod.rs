@@ -28,6 +28,7 @@ mod persist;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::clicks::{ClickReport, Clicks};
 use crate::config::Config;
 use crate::ids::ItemIdx;
 use crate::ingest::clean::SeenIds;
@@ -53,6 +54,7 @@ pub struct Recommender {
     seen: SeenIds,
     fusion: Fusion,
     models: Models,
+    clicks: Option<Clicks>,
     counters: Counters,
     changed: Changed,
     before: Vec<ItemIdx>,
@@ -72,6 +74,7 @@ impl Recommender {
     pub(crate) fn observing(config: Config, observed: &[usize]) -> Self {
         Self {
             models: Models::new(&config, observed),
+            clicks: Clicks::new(&config),
             config: Arc::new(config),
             state: State::default(),
             seen: SeenIds::default(),
@@ -102,6 +105,11 @@ impl Recommender {
     /// The newest event's time, ms since 1970: what answers are given as of.
     pub fn newest_ms(&self) -> i64 {
         self.state.newest_ms
+    }
+
+    /// How well the click model does, if there is one.
+    pub fn clicks(&self) -> Option<ClickReport> {
+        self.clicks.as_ref().map(Clicks::report)
     }
 
     /// The names of all categories, each a scope of hot items.

@@ -23,6 +23,8 @@ impl Recommender {
         self.seen.save(body);
         self.fusion.save(body);
         self.models.save(body);
+        body.u8(u8::from(self.clicks.is_some()));
+        self.clicks.iter().for_each(|clicks| clicks.save(body));
         self.changed.save(body);
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
@@ -52,6 +54,10 @@ impl Recommender {
         loaded.seen = SeenIds::load(body)?;
         loaded.fusion = Fusion::load(body)?;
         loaded.models.load(body)?;
+        if (body.u8()? != 0) != loaded.clicks.is_some() {
+            return Err(SnapshotError::Settings("recommender.click.weight"));
+        }
+        loaded.clicks.as_mut().map_or(Ok(()), |clicks| clicks.load(body))?;
         loaded.changed = Changed::load(body, loaded.state.users.len(), loaded.state.items.len())?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
         let (max, next_look) = (body.u64()?, body.u64()?);

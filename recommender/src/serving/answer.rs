@@ -57,6 +57,9 @@ pub struct Recommended {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub propensity: Option<f64>,
+    /// The chance that it is acted on if it is shown first; only where there is a click model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub click: Option<f64>,
     /// Why, strongest first; empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

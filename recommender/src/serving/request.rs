@@ -36,6 +36,8 @@ pub struct Request<'a> {
     /// How much an item counts for being unlike those before it, 0 to 1; 0 ranks by score alone. Items keep their
     /// scores and lose their order.
     pub diversity: f32,
+    /// The place in the product where the items will be shown, for the click model.
+    pub scenario: Option<&'a str>,
     /// The answer's id, from which the chances of exploration come: asked for again, or page by page, the answer is the
     /// same as long as what was learnt is. Without one they come from whose taste is asked for.
     pub rec_id: Option<&'a str>,
@@ -72,6 +74,7 @@ impl<'a> Request<'a> {
             filter: None,
             per_category_max: None,
             diversity: 0.0,
+            scenario: None,
             rec_id: None,
             exploration: None,
             allow_seen: false,

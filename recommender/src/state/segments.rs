@@ -55,6 +55,11 @@ impl Segment {
         (number > 0).then_some(Self(number))
     }
 
+    /// Its number, above 0.
+    pub(crate) fn number(self) -> u64 {
+        self.0 as u64
+    }
+
     /// The segment of a name such as `25-34/female`, `any/male` or `65-up/any`.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let (band, gender) = name.split_once('/')?;
