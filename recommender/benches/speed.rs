@@ -9,13 +9,32 @@
 //!
 //! One thread, made-up behaviour from a fixed seed: users have a taste (a slice of the catalogue) and popularity
 //! falls off as 1/rank, over the whole and within each taste. Reported: events learnt a second, decoded and as
-//! JSON bytes; the distribution of the time of one answer with the full state; bytes by part.
+//! JSON bytes; the distribution of the time of one answer with the full state; bytes by part. Times are the thread's
+//! processor time, which other programs on the machine disturb little.
 #![allow(clippy::print_stdout, reason = "a bench reports to the terminal")]
 #![allow(missing_docs, reason = "not a library")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recommender::{Config, Event, Incoming, Position, Recommender, Request};
+use rustix::time::{ClockId, clock_gettime};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A point in the processor time of this thread.
+struct Start(Duration);
+
+impl Start {
+    fn now() -> Self {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Self(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now().0 - self.0
+    }
+}
 
 /// The shape of the made-up behaviour.
 struct Shape {
@@ -85,7 +104,7 @@ fn learn(recommender: &mut Recommender, shape: &Shape) {
     let mut random = Random(1);
     let tenth = shape.events / 10;
     for part in 0..10 {
-        let start = Instant::now();
+        let start = Start::now();
         for n in 0..tenth {
             let (user, item) = act(&mut random, shape);
             let event = Event {
@@ -112,7 +131,7 @@ fn learn_json(recommender: &mut Recommender, shape: &Shape) {
             format!(r#"{{"user_id":"user-{user}","item_id":"item-{item}","action":"click","ts":{ts},"session_id":"s{n}"}}"#)
         })
         .collect();
-    let start = Instant::now();
+    let start = Start::now();
     for (offset, message) in (0..).zip(&messages) {
         let message = Incoming {
             topic: "user_behavior",
@@ -134,7 +153,7 @@ fn answer(recommender: &Recommender, shape: &Shape) {
             .map(|_| {
                 let user = format!("user-{}", act(&mut random, shape).0);
                 let request = Request { explain, ..Request::user(&user, 10) };
-                let start = Instant::now();
+                let start = Start::now();
                 let answer = recommender.recommend(&request);
                 let took = start.elapsed();
                 assert!(answer.is_some_and(|answer| answer.items.len() == 10), "ten items");
@@ -147,6 +166,13 @@ fn answer(recommender: &Recommender, shape: &Shape) {
     }
 }
 
+/// Resident memory of this process, in bytes, where the system tells.
+fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(1024 * line.trim().trim_end_matches("kB").trim().parse::<usize>().ok()?)
+}
+
 fn weigh(recommender: &Recommender) {
     let report = recommender.report();
     println!("{} users, {} items, {} pairs", report.users, report.items, report.pairs);
@@ -155,11 +181,14 @@ fn weigh(recommender: &Recommender) {
         println!("{part}: {:.1} MB", *bytes as f64 / 1e6);
     }
     println!("in all: {:.1} MB", total as f64 / 1e6);
-    let start = Instant::now();
+    if let Some(bytes) = resident() {
+        println!("resident: {:.1} MB", bytes as f64 / 1e6);
+    }
+    let start = Start::now();
     let mut bytes = Vec::new();
     recommender.save(&mut bytes);
     let saved = start.elapsed();
-    let start = Instant::now();
+    let start = Start::now();
     let loaded = Recommender::load(config(), &bytes).expect("the snapshot loads");
     println!(
         "snapshot: {:.1} MB, saved in {saved:?}, loaded in {:?}",

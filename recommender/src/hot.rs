@@ -11,11 +11,12 @@
 //! ```
 //!
 //! Only positive weights count here: what people dislike is not made unpopular, it is made unsuitable to those
-//! who disliked it. Late events count rightly, see [`Decay`].
+//! who disliked it. Late events count rightly, see [`Decay`]. Decayed sums take an event's time by the minute.
 
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::decay::Decay;
 use crate::state::memory::doubling;
+use crate::state::ring::MINUTE_MS;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::state::window::Window;
 use crate::trending;
@@ -144,15 +145,16 @@ impl Hot {
             self.counts.resize(item.at() + 1, 0);
         }
         self.counts[item.at()] = self.counts[item.at()].saturating_add(1);
+        let minute_ms = minute(time_ms);
         for life in 0..LIVES {
-            if let Some(factor) = self.decays[life].advance(time_ms) {
+            if let Some(factor) = self.decays[life].advance(minute_ms) {
                 for (sums, logs) in self.sums.iter_mut().zip(&mut self.logs) {
                     sums[life] *= factor;
                     logs[life] = log_of(sums[life]);
                 }
             }
             let sum = &mut self.sums[item.at()][life];
-            *sum += f64::from(weight) * self.decays[life].gain(time_ms);
+            *sum += f64::from(weight) * self.decays[life].gain(minute_ms);
             self.logs[item.at()][life] = log_of(*sum);
             self.raise(life, item);
         }
@@ -168,7 +170,7 @@ impl Hot {
         }
         self.counts[item.at()] = self.counts[item.at()].saturating_sub(1);
         for life in 0..LIVES {
-            let gain = f64::from(weight) * self.decays[life].gain(time_ms);
+            let gain = f64::from(weight) * self.decays[life].gain(minute(time_ms));
             let sum = &mut self.sums[item.at()][life];
             // What rounding leaves of a sum whose last part is taken away is nothing.
             *sum = if self.counts[item.at()] == 0 { 0.0 } else { (*sum - gain).max(0.0) };
@@ -326,6 +328,11 @@ fn keep_best(ranked: &mut Vec<(ItemIdx, f64, u32)>, n: usize) {
     }
     ranked.truncate(n);
     ranked.sort_unstable_by(best_first);
+}
+
+/// The start of a time's minute: decayed sums count by the minute, which is as well as histories know times.
+const fn minute(time_ms: i64) -> i64 {
+    time_ms.div_euclid(MINUTE_MS) * MINUTE_MS
 }
 
 /// ln of a sum, whose exponent a single float could not hold.

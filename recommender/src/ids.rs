@@ -46,7 +46,7 @@ pub struct Renumbering {
 
 impl Renumbering {
     /// Drops the share 1/`part` whose `last` is least, those of the lowest index among equals.
-    pub fn dropping_least(last: &[i64], part: usize) -> Self {
+    pub fn dropping_least<T: Ord + Copy>(last: &[T], part: usize) -> Self {
         let mut order: Vec<u32> = (0..last.len() as u32).collect();
         order.sort_unstable_by_key(|&index| (last[index as usize], index));
         let mut indexes = vec![0; last.len()];
@@ -76,15 +76,15 @@ impl Renumbering {
         self.kept
     }
 
-    /// Moves the values of kept indexes together, in a vector of at most twice the room. Values beyond the last index
-    /// are dropped.
+    /// Moves the values of kept indexes together, in a vector with no more room than [`crate::state::memory::push`] would have made. Values
+    /// beyond the last index are dropped.
     pub fn compact<T>(&self, values: &mut Vec<T>) {
         let mut old = 0;
         values.retain(|_| {
             old += 1;
             self.index(old - 1).is_some()
         });
-        values.shrink_to(2 * values.len());
+        values.shrink_to(values.len() + values.len() / 8 + 16);
     }
 }
 

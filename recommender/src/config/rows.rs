@@ -3,6 +3,7 @@
 use super::values::{finite, join_pairs, known_models, positive, put, share, split_pairs, within, words};
 use super::{ConfigRow, Wrong};
 use crate::cooccurrence::ROW_MAX;
+use crate::state::ring::HISTORY_MAX;
 
 /// Every key.
 pub const ROWS: &[ConfigRow] = &[
@@ -127,8 +128,8 @@ pub const ROWS: &[ConfigRow] = &[
         key: "recommender.user.history.max",
         doc: "How many of a user's events are kept.",
         get: |c| c.history_max.to_string(),
-        set: |c, v| put(&mut c.history_max, within(v, 1, 1 << 20)),
-        expected: "1 to 1048576",
+        set: |c, v| put(&mut c.history_max, within(v, 1, HISTORY_MAX)),
+        expected: "1 to 5000",
     },
     ConfigRow {
         key: "recommender.cooccurrence.window",

@@ -8,7 +8,7 @@ use crate::ingest::event::{Event, Position};
 use crate::serving::Request;
 use crate::state::notes::Fatigue;
 use crate::state::positions::SourceId;
-use crate::state::ring::Visit;
+use crate::state::ring::{Origin, Visit};
 use crate::state::{Kind, Limits, State};
 use crate::{Incoming, Recommender};
 
@@ -42,8 +42,7 @@ pub(super) fn learnt(state: &mut State, model: &mut dyn Model, acts: &[Act]) {
             action,
             sign: 1,
             superseded: false,
-            source: SourceId::default(),
-            offset: act.n as i64,
+            origin: Some(Origin { source: SourceId::default(), offset: act.n as i64 }),
             time_ms: act.n as i64 * 1000,
         };
         let whole = crate::state::Act { user: Some(user), item, weight: 1.0, visit, kind: Kind::Other };

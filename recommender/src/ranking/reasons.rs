@@ -3,12 +3,13 @@
 use super::candidates::HISTORY_ASKED;
 use crate::cooccurrence::Margins;
 use crate::hot::HALF_LIVES_MS;
-use crate::ids::{ItemIdx, UserIdx};
+use crate::ids::ItemIdx;
 use crate::ingest::action::Actions;
 use crate::models::{COLUMNS, PERSONAL, any_name};
 use crate::ranking::fuse::Parts;
 use crate::serving::{Evidence, Reason};
 use crate::state::State;
+use crate::state::ring::Visit;
 
 /// Most reasons given for an item.
 const REASONS_MAX: usize = 3;
@@ -23,7 +24,8 @@ const SHARE_MIN: f32 = 0.05;
 pub(crate) struct Witness<'a> {
     pub(crate) state: &'a State,
     pub(crate) actions: &'a Actions,
-    pub(crate) user: Option<UserIdx>,
+    /// What the user did, newest first.
+    pub(crate) visits: Vec<Visit>,
     /// Newest first.
     pub(crate) history: &'a [ItemIdx],
 }
@@ -77,15 +79,13 @@ impl Witness<'_> {
     }
 
     fn cite(&self, own: ItemIdx, margins: Margins) -> Evidence {
-        let ring = self.user.map(|user| self.state.users.ring(user));
-        let visit =
-            ring.and_then(|ring| ring.newest_first().find(|visit| visit.item == own && visit.is_liked()));
+        let visit = self.visits.iter().find(|visit| visit.item == own && visit.is_liked());
         Evidence {
             item_id: self.state.items.id(own).to_owned(),
             title: self.state.items.title(own).map(str::to_owned),
             action: visit.map(|visit| self.actions.word(visit.action).to_owned()),
             ts: visit.map(|visit| visit.time_ms),
-            event: visit.map(|visit| self.state.sources.describe(visit.source, visit.offset)),
+            event: visit.and_then(|visit| visit.origin).map(|origin| self.state.sources.describe(origin)),
             count: margins.both,
             similarity: margins.cosine(),
         }

@@ -11,6 +11,7 @@ use crate::ranking::dislikes;
 use crate::ranking::fuse::ModelChoice;
 use crate::ranking::reasons::Witness;
 use crate::serving::{Answer, AnswerKind, History, Recommended, Request};
+use crate::state::ring::Visit;
 use crate::state::segments::Segment;
 
 /// How many of a segment's items become candidates for one of it without a history.
@@ -36,7 +37,7 @@ impl Recommender {
         let witness = Witness {
             state: &self.state,
             actions: &self.config.actions,
-            user: asked.user,
+            visits: asked.user.filter(|_| request.explain).map_or_else(Vec::new, |user| self.visits(user)),
             history: &scratch.history,
         };
         let explain = |item: ItemIdx| match scratch.find(item) {
@@ -59,6 +60,10 @@ impl Recommender {
         let answer = Answer { kind: asked.kind, items: items.collect() };
         self.give_back(scratch);
         Some(answer)
+    }
+
+    fn visits(&self, user: UserIdx) -> Vec<Visit> {
+        self.state.users.ring(user).newest_first().collect()
     }
 
     /// The lists that [`Recommender::recommend`] would give by each model, as bare indexes and without exploration.

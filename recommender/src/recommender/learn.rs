@@ -16,7 +16,7 @@ use crate::ingest::rejection::Rejection;
 use crate::models::Lesson;
 use crate::ranking::candidates::{Breadth, gather};
 use crate::state::memory;
-use crate::state::ring::Visit;
+use crate::state::ring::{Origin, Visit};
 use crate::state::users::UserAttributes;
 use crate::state::{Act, Kind};
 
@@ -137,8 +137,10 @@ impl Recommender {
             action: clean.action,
             sign: if clean.weight > 0.0 { 1 } else { -i8::from(clean.weight < 0.0) },
             superseded: false,
-            source: self.state.sources.intern(position.source),
-            offset: position.offset,
+            origin: Some(Origin {
+                source: self.state.sources.intern(position.source),
+                offset: position.offset,
+            }),
             time_ms: event.time_ms,
         };
         if clean.weight > 0.0
@@ -203,7 +205,7 @@ impl Recommender {
         let mut passed: Vec<ItemIdx> =
             visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
         // Who takes something new had no use for what is known; who comes back chose between the two.
-        if !scratch.history.contains(&item) && ring.older().binary_search(&item).is_err() {
+        if !scratch.history.contains(&item) && !ring.is_older(item) {
             passed.extend(&scratch.history);
             passed.extend(ring.older());
         }

@@ -134,7 +134,7 @@ impl Recommender {
             unwanted.extend(self.state.notes.unwanted(user, now_ms, self.config.fatigue));
         }
         if !request.allow_seen {
-            unwanted.extend(ring.map_or(&[][..], Ring::older));
+            unwanted.extend(ring.into_iter().flat_map(Ring::older));
             unwanted.extend(&scratch.history);
         }
         unwanted.sort_unstable();

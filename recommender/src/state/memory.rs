@@ -7,6 +7,19 @@
 
 use crate::ids::Renumbering;
 
+/// Adds to a vector that grows by an eighth when it is full: those with an element for every user or item.
+pub(crate) fn push<T>(values: &mut Vec<T>, value: T) {
+    if values.len() == values.capacity() {
+        values.reserve_exact(values.len() / 8 + 16);
+    }
+    values.push(value);
+}
+
+/// Most bytes of a vector that grows by [`push`].
+pub(crate) const fn steady<T>(length: usize) -> usize {
+    size_of::<T>() * (length + length / 8 + 16)
+}
+
 /// Most bytes of a vector that doubles when it is full.
 pub(crate) const fn doubling<T>(length: usize) -> usize {
     let room = match length {

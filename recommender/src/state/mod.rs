@@ -13,6 +13,7 @@
 //!
 //! Only `apply` changes state; models read it.
 
+pub(crate) mod bits;
 pub mod decay;
 pub mod items;
 pub(crate) mod memory;
@@ -121,9 +122,12 @@ impl State {
     }
 
     /// Bytes held by each part, by capacity.
-    pub(crate) fn size_bytes(&self) -> [(&'static str, usize); 7] {
+    pub(crate) fn size_bytes(&self) -> [(&'static str, usize); 9] {
+        let [ids, histories, users] = self.users.size_bytes();
         [
-            ("users", self.users.size_bytes()),
+            ("user-ids", ids),
+            ("histories", histories),
+            ("users", users),
             ("notes", self.notes.size_bytes()),
             ("items", self.items.size_bytes()),
             ("segments", self.segments.size_bytes()),
@@ -163,24 +167,24 @@ impl State {
         }
         let history = self.users.forget(user);
         self.notes.forget(user);
-        let mut replayed = Ring::default();
-        let mut before = Vec::new();
-        for visit in history.oldest_first().map(|visit| Visit { superseded: false, ..visit }) {
-            if visit.sign > 0 {
-                let new =
-                    !replayed.supersede(visit.item) && history.older().binary_search(&visit.item).is_err();
-                meet(&replayed, visit.item, limits.window, &mut before);
-                self.pairs.unlearn(visit.item, &before, new);
-                self.hot.remove(visit.item, visit.time_ms, weight_of(&visit));
-                if new {
-                    self.items.uncount_user(visit.item);
-                }
+        // The distinct liked items up to then, oldest first.
+        let mut liked: Vec<ItemIdx> = Vec::new();
+        for visit in history.oldest_first().filter(|visit| visit.sign > 0) {
+            let item = visit.item;
+            let known = liked.iter().position(|&earlier| earlier == item);
+            known.map(|place| liked.remove(place));
+            let new = known.is_none() && !history.is_older(item);
+            let before: Vec<ItemIdx> = liked.iter().rev().take(limits.window).copied().collect();
+            self.pairs.unlearn(item, &before, new);
+            self.hot.remove(item, visit.time_ms, weight_of(&visit));
+            if new {
+                self.items.uncount_user(item);
             }
-            replayed.push(visit, usize::MAX);
+            liked.push(item);
         }
         let items = || history.signs().map(|(item, _)| item);
-        items().chain(history.older().iter().copied()).for_each(|item| self.postings.remove(item, user));
-        history.older().iter().for_each(|&item| self.items.uncount_user(item));
+        items().chain(history.older()).for_each(|item| self.postings.remove(item, user));
+        history.older().for_each(|item| self.items.uncount_user(item));
         self.pairs.drop_empty(items());
         self.hot.rebuild_tops();
     }
@@ -212,7 +216,7 @@ impl State {
             }
             self.pairs.learn(act.item, before, new, limits.row_max);
         }
-        self.users.ring_mut(user).push(act.visit, limits.history_max);
+        self.users.ring_mut(user).push(&act.visit, limits.history_max, self.newest_ms);
         self.users.seen(user, act.visit.time_ms);
         if let Some(segment) = self.segment(user).filter(|_| new) {
             self.segments.count(segment, act.item, self.users.likes(user) == 1);

@@ -1,5 +1,6 @@
 //! Names of the streams that events came from, each a small number, so that evidence costs 10 bytes an event.
 
+use super::ring::Origin;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::IdMap;
 
@@ -31,7 +32,8 @@ impl Sources {
     }
 
     /// `stream-offset`.
-    pub(crate) fn describe(&self, source: SourceId, offset: i64) -> String {
+    pub(crate) fn describe(&self, origin: Origin) -> String {
+        let Origin { source, offset } = origin;
         if source == UNKNOWN {
             return format!("?-{offset}");
         }

@@ -1,6 +1,8 @@
 //! Users: ids, histories, attributes.
 
-use super::memory::doubling;
+use std::collections::BTreeMap;
+
+use super::memory::{push, steady};
 use super::ring::Ring;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
@@ -9,25 +11,14 @@ use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
 #[derive(Debug, Default)]
 pub struct Users {
     ids: IdMap,
-    users: Vec<User>,
+    rings: Vec<Ring>,
+    /// The second of each one's last act, since 1970.
+    last_s: Vec<u32>,
+    attributes: BTreeMap<UserIdx, UserAttributes>,
     /// How many different items each liked: apart, because ranking looks at it for thousands of users.
     likes: Vec<u32>,
     /// Users with at least one liked item, those dropped for want of room included: what they liked still counts.
     with_likes: u32,
-}
-
-#[derive(Debug, Default)]
-struct User {
-    ring: Ring,
-    last_ms: i64,
-    attributes: Option<Box<UserAttributes>>,
-}
-
-impl User {
-    fn attributes_bytes(&self) -> usize {
-        let gender = |attributes: &UserAttributes| attributes.gender.as_ref().map_or(0, String::len);
-        self.attributes.as_deref().map_or(0, |known| size_of::<UserAttributes>() + gender(known))
-    }
 }
 
 /// What is known of a user apart from behaviour.
@@ -42,12 +33,12 @@ pub struct UserAttributes {
 impl Users {
     /// How many users are kept.
     pub fn len(&self) -> usize {
-        self.users.len()
+        self.rings.len()
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        self.rings.is_empty()
     }
 
     /// Users with at least one liked item: N of the contingency tables.
@@ -72,7 +63,7 @@ impl Users {
 
     /// A user's history.
     pub fn ring(&self, user: UserIdx) -> &Ring {
-        &self.users[user.at()].ring
+        &self.rings[user.at()]
     }
 
     /// The distinct items a user is known to have liked: those of the ring, newest first, then those before it.
@@ -81,20 +72,22 @@ impl Users {
         let mut liked: Vec<ItemIdx> = ring.liked().collect();
         let mut recent = liked.clone();
         recent.sort_unstable();
-        liked.extend(ring.older().iter().filter(|item| recent.binary_search(item).is_err()));
+        liked.extend(ring.older().filter(|item| recent.binary_search(item).is_err()));
         liked
     }
 
     /// A user's attributes, if there are any.
     pub fn attributes(&self, user: UserIdx) -> Option<&UserAttributes> {
-        self.users[user.at()].attributes.as_deref()
+        self.attributes.get(&user)
     }
 
     /// Forgets all but the id of a user, and says what its history was.
     pub(crate) fn forget(&mut self, user: UserIdx) -> Ring {
         let likes = std::mem::take(&mut self.likes[user.at()]);
         self.with_likes -= u32::from(likes > 0);
-        std::mem::take(&mut self.users[user.at()]).ring
+        self.attributes.remove(&user);
+        self.last_s[user.at()] = 0;
+        std::mem::take(&mut self.rings[user.at()])
     }
 
     /// Erases the id of a user of whom nothing else is kept: it is found no more, and its place goes with the idlest.
@@ -104,38 +97,42 @@ impl Users {
 
     /// Which users to drop when there are too many: the twentieth that was idle longest.
     pub(crate) fn idlest(&self) -> Renumbering {
-        let last: Vec<i64> = self.users.iter().map(|user| user.last_ms).collect();
-        Renumbering::dropping_least(&last, 20)
+        Renumbering::dropping_least(&self.last_s, 20)
     }
 
     /// Gives users their new indexes and drops the others, whose likes stay counted.
     pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         self.ids.renumber(renumbering);
-        renumbering.compact(&mut self.users);
+        renumbering.compact(&mut self.rings);
+        renumbering.compact(&mut self.last_s);
         renumbering.compact(&mut self.likes);
+        let attributes = std::mem::take(&mut self.attributes).into_iter();
+        let kept = attributes.filter_map(|(user, known)| Some((UserIdx(renumbering.index(user.0)?), known)));
+        self.attributes = kept.collect();
     }
 
     /// Gives items in histories their new indexes.
     pub(crate) fn renumber_items(&mut self, renumbering: &Renumbering) {
-        self.users.iter_mut().for_each(|user| user.ring.renumber(renumbering));
+        self.rings.iter_mut().for_each(|ring| ring.renumber(renumbering));
     }
 
     pub(crate) fn intern(&mut self, id: &str) -> Option<UserIdx> {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
-            self.users.push(User::default());
-            self.likes.push(0);
+            push(&mut self.rings, Ring::default());
+            push(&mut self.last_s, 0);
+            push(&mut self.likes, 0);
         }
         Some(UserIdx(index))
     }
 
     pub(crate) fn ring_mut(&mut self, user: UserIdx) -> &mut Ring {
-        &mut self.users[user.at()].ring
+        &mut self.rings[user.at()]
     }
 
     pub(crate) fn seen(&mut self, user: UserIdx, time_ms: i64) {
-        let last_ms = &mut self.users[user.at()].last_ms;
-        *last_ms = time_ms.max(*last_ms);
+        let last_s = &mut self.last_s[user.at()];
+        *last_s = second(time_ms).max(*last_s);
     }
 
     pub(crate) fn count_liked(&mut self, user: UserIdx) {
@@ -145,58 +142,81 @@ impl Users {
     }
 
     pub(crate) fn set_attributes(&mut self, user: UserIdx, attributes: Option<UserAttributes>) {
-        self.users[user.at()].attributes = attributes.map(Box::new);
+        match attributes {
+            Some(known) => _ = self.attributes.insert(user, known),
+            None => _ = self.attributes.remove(&user),
+        }
     }
 
     /// Most bytes that so many users with such histories may take.
     pub(crate) fn size_bound(&self) -> usize {
-        let rings: usize =
-            self.users.iter().map(|user| user.ring.size_bound() + user.attributes_bytes()).sum();
-        self.ids.size_bound() + doubling::<User>(self.users.len()) + doubling::<u32>(self.likes.len()) + rings
+        self.ids.size_bound()
+            + steady::<Ring>(self.rings.len())
+            + steady::<u32>(self.last_s.len())
+            + steady::<u32>(self.likes.len())
+            + self.histories_bytes()
+            + self.attributes_bytes()
     }
 
-    pub(crate) fn size_bytes(&self) -> usize {
-        let rings: usize =
-            self.users.iter().map(|user| user.ring.size_bytes() + user.attributes_bytes()).sum();
-        self.ids.size_bytes() + self.users.capacity() * size_of::<User>() + self.likes.capacity() * 4 + rings
+    /// Bytes of ids, of histories, of all else.
+    pub(crate) fn size_bytes(&self) -> [usize; 3] {
+        let rings = self.rings.capacity() * size_of::<Ring>() + self.histories_bytes();
+        let rest = 4 * (self.last_s.capacity() + self.likes.capacity()) + self.attributes_bytes();
+        [self.ids.size_bytes(), rings, rest]
     }
+
+    fn histories_bytes(&self) -> usize {
+        self.rings.iter().map(Ring::size_bytes).sum()
+    }
+
+    /// A tree's nodes are at least half full.
+    fn attributes_bytes(&self) -> usize {
+        let text: usize = self.attributes.values().flat_map(|known| &known.gender).map(String::len).sum();
+        2 * self.attributes.len() * size_of::<(UserIdx, UserAttributes)>() + text
+    }
+}
+
+/// The second of a time, as far as there is room for it: the year 2106.
+pub(crate) fn second(time_ms: i64) -> u32 {
+    u32::try_from(time_ms.max(0) / 1000).unwrap_or(u32::MAX)
 }
 
 impl Snapshot for Users {
     fn save(&self, out: &mut Writer) {
         self.ids.save(out);
         out.u32(self.with_likes);
-        for (user, &likes) in self.users.iter().zip(&self.likes) {
-            user.ring.save(out);
+        for ((ring, &likes), &last_s) in self.rings.iter().zip(&self.likes).zip(&self.last_s) {
+            ring.save(out);
             out.u32(likes);
-            out.i64(user.last_ms);
-            out.u8(u8::from(user.attributes.is_some()));
-            if let Some(attributes) = &user.attributes {
-                out.f64(attributes.age.unwrap_or(f64::NAN));
-                out.u8(u8::from(attributes.gender.is_some()));
-                out.text(attributes.gender.as_deref().unwrap_or(""));
-            }
+            out.u32(last_s);
+        }
+        out.u32(self.attributes.len() as u32);
+        for (user, attributes) in &self.attributes {
+            out.u32(user.0);
+            out.f64(attributes.age.unwrap_or(f64::NAN));
+            out.u8(u8::from(attributes.gender.is_some()));
+            out.text(attributes.gender.as_deref().unwrap_or(""));
         }
     }
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let ids = IdMap::load(input)?;
-        let with_likes = input.u32()?;
-        let mut users = Vec::with_capacity(ids.len());
-        let mut likes = Vec::with_capacity(ids.len());
+        let mut users = Self { with_likes: input.u32()?, ..Self::default() };
         for _ in 0..ids.len() {
-            let ring = Ring::load(input)?;
-            likes.push(input.u32()?);
-            let mut user = User { ring, last_ms: input.i64()?, attributes: None };
-            if input.u8()? != 0 {
-                let age = Some(input.f64()?).filter(|age| !age.is_nan());
-                let known = input.u8()? != 0;
-                let gender = input.text()?;
-                user.attributes =
-                    Some(Box::new(UserAttributes { age, gender: known.then(|| gender.to_owned()) }));
-            }
-            users.push(user);
+            push(&mut users.rings, Ring::load(input)?);
+            push(&mut users.likes, input.u32()?);
+            push(&mut users.last_s, input.u32()?);
         }
-        Ok(Self { ids, users, likes, with_likes })
+        for _ in 0..input.count(17)? {
+            let user = UserIdx(input.u32()?);
+            let age = Some(input.f64()?).filter(|age| !age.is_nan());
+            let known = input.u8()? != 0;
+            let gender = input.text()?;
+            let attributes = UserAttributes { age, gender: known.then(|| gender.to_owned()) };
+            if user.at() >= ids.len() || users.attributes.insert(user, attributes).is_some() {
+                return Err(SnapshotError::Malformed("attributes of nobody"));
+            }
+        }
+        Ok(Self { ids, ..users })
     }
 }
