@@ -128,6 +128,7 @@ impl Options {
             category: self.category.as_deref(),
             filter: self.filter.as_ref(),
             per_category_max: self.per_category,
+            scenario: None,
             diversity: self.diversity as f32 / 100.0,
             rec_id: Some(rec_id),
             exploration: self.exploration.map(|percent| percent as f64 / 100.0),
