@@ -51,6 +51,11 @@ pub(super) static DIVERSITY: Parameter = Parameter {
     form: Form::Whole { least: 0, most: 100, default: Some(0) },
     about: "How much being unlike the items before it counts for an item, in percent.",
 };
+pub(super) static SCENARIO: Parameter = Parameter {
+    name: "scenario",
+    form: Form::Text,
+    about: "The place in the product where they will be shown, as events name it; for the click model.",
+};
 pub(super) static EXPLORATION: Parameter = Parameter {
     name: "exploration",
     form: Form::Whole { least: 0, most: 100, default: None },
@@ -79,6 +84,7 @@ pub(super) struct Options {
     filter: Option<Filter>,
     per_category: Option<usize>,
     diversity: usize,
+    scenario: Option<String>,
     exploration: Option<usize>,
     exclude: Vec<String>,
     model: Option<&'static str>,
@@ -98,6 +104,7 @@ impl Options {
                 .map_err(|error| AskError::Parameter { name: FILTER.name, problem: error.to_string() })?,
             per_category: parameters.whole(&PER_CATEGORY)?,
             diversity: parameters.whole(&DIVERSITY)?.unwrap_or_default(),
+            scenario: parameters.text(&SCENARIO)?.map(Cow::into_owned),
             exploration: parameters.whole(&EXPLORATION)?,
             exclude: parameters.ids(&EXCLUDE)?,
             model: parameters.word(&MODEL, |word| models().into_iter().find(|known| *known == word))?,
@@ -130,6 +137,7 @@ impl Options {
             per_category_max: self.per_category,
             scenario: None,
             diversity: self.diversity as f32 / 100.0,
+            scenario: self.scenario.as_deref(),
             rec_id: Some(rec_id),
             exploration: self.exploration.map(|percent| percent as f64 / 100.0),
             allow_seen: self.seen,
