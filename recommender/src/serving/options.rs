@@ -135,7 +135,6 @@ impl Options {
             category: self.category.as_deref(),
             filter: self.filter.as_ref(),
             per_category_max: self.per_category,
-            scenario: None,
             diversity: self.diversity as f32 / 100.0,
             scenario: self.scenario.as_deref(),
             rec_id: Some(rec_id),
