@@ -21,12 +21,17 @@ impl Worker {
                 // The lists that this changes are to come into the same transaction.
                 self.commit_due = Instant::now() + self.cx.config.recommender_emit_interval;
             }
-            let mut step = std::mem::take(&mut self.step);
-            self.learn_batch(&batch, |record| step.write(record));
-            self.step = step;
+            if self.is_of_questions(&batch) {
+                self.answer(&batch, until);
+            } else {
+                let mut step = std::mem::take(&mut self.step);
+                self.learn_batch(&batch, |record| step.write(record));
+                self.step = step;
+            }
             let (id, to) = self.inputs.place(batch.input);
             self.step.read(id, batch.from, to);
-            if Instant::now() >= until {
+            let awaited = self.urgent && !self.is_committing();
+            if awaited || Instant::now() >= until {
                 break;
             }
         }
@@ -35,7 +40,10 @@ impl Worker {
 
     /// Learns a batch whose results stand already.
     pub(super) fn learn_again(&mut self, batch: &InputBatch) {
-        self.learn_batch(batch, drop);
+        // Questions were answered, and there is nothing to be learnt from them.
+        if !self.is_of_questions(batch) {
+            self.learn_batch(batch, drop);
+        }
     }
 
     /// Processes a batch; `wanted` is handed what is to be written because of it.

@@ -18,6 +18,7 @@ pub(super) struct FeedMetrics {
     registry: Arc<Metrics>,
     lists: Counter,
     steps: Counter,
+    answers: Counter,
     snapshot: Arc<LastSnapshot>,
 }
 
@@ -64,6 +65,7 @@ impl FeedMetrics {
                 "kindred_recommender_transactions_total",
                 "Transactions of results and input offsets that the recommender committed.",
             ),
+            answers: counter("kindred_recommender_answers_total", "Questions of kindred.requests answered."),
             snapshot,
         }
     }
@@ -71,6 +73,11 @@ impl FeedMetrics {
     /// Notes records that were read.
     pub(super) fn learnt(&self, records: usize) {
         self.records.inc_by(records as u64);
+    }
+
+    /// Notes questions that were answered.
+    pub(super) fn answered(&self, questions: usize) {
+        self.answers.inc_by(questions as u64);
     }
 
     /// Notes events that were refused.

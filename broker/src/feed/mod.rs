@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `input` | what is read, and in which order |
 //! | `learn` | batches into the recommender, refused messages into dead letters |
+//! | `answer` | questions of `kindred.requests`, and their replies |
 //! | `render` | the JSON of lists |
 //! | `step` | what one transaction holds |
 //! | `output` | records into batches |
@@ -27,6 +28,7 @@
 //!
 //! Runs on a thread of its own, so that learning never holds up a request.
 
+mod answer;
 mod commit;
 mod input;
 mod journal;
@@ -161,6 +163,7 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
         snapshots: Snapshots::new(files, cx.config.recommender_snapshot_interval),
         scratch: Vec::new(),
         emissions: Vec::new(),
+        urgent: false,
         cx: Arc::clone(cx),
         feed: Arc::clone(&feed),
     };
@@ -199,6 +202,8 @@ struct Worker {
     scratch: Vec<u8>,
     /// What is to be written because of the record at hand.
     emissions: Vec<Emission>,
+    /// Somebody waits for what is in the step.
+    urgent: bool,
 }
 
 impl Worker {
@@ -249,6 +254,9 @@ impl Worker {
                 self.refresh();
             }
             let exhausted = self.learn();
+            if self.urgent {
+                self.hand_over(steps);
+            }
             self.take_if_due(exhausted);
             self.hand_over_if_due(steps);
             self.note_progress(exhausted);
@@ -360,6 +368,7 @@ impl Worker {
         if self.step.is_empty() || self.is_committing() {
             return;
         }
+        self.urgent = false;
         let mut step = std::mem::take(&mut self.step);
         step.entry.sequence = self.sequence + 1;
         for (input, span) in step.inputs.iter().zip(&step.entry.inputs) {

@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
 use crate::coordinator::transaction::state::Producer;
 use crate::partitioner::partition_of;
 
-/// A batch is closed when it has grown to this: below every default of `max.message.bytes`.
+/// A batch that another record would take beyond this is closed, or beyond its topic's `max.message.bytes`.
 const BATCH_BYTES: usize = 256 << 10;
 /// The largest step that the journal takes.
 const STEP_BYTES_MAX: usize = 16 << 20;
@@ -119,32 +119,34 @@ pub(super) fn lay_out<'r>(
     producer: &Producer,
     records: &'r [Outgoing],
 ) -> Result<Batches<'r>, CatalogError> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    // Partitions of each topic, and the bytes of a batch.
+    let mut topics: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut open: BTreeMap<(&'r str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
     let mut done = Batches::new();
     let begin = |sequence: i32| {
         BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
     };
     for record in records {
-        let count = match counts.get(&*record.topic) {
-            Some(count) => *count,
+        let (count, batch_bytes) = match topics.get(&*record.topic) {
+            Some(known) => *known,
             None => {
-                let count = topic(catalog, &record.topic)?.partitions().len();
-                counts.insert(&record.topic, count);
-                count
+                let topic = topic(catalog, &record.topic)?;
+                let known = (topic.partitions().len(), BATCH_BYTES.min(topic.config().max_message_bytes));
+                topics.insert(&record.topic, known);
+                known
             }
         };
         let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
         let at = (&*record.topic, index);
         let (batch, sequence) = open.entry(at).or_insert_with(|| (begin(0), 0));
+        if batch.record_count() > 0 && batch.size_bytes() + record.size_bytes() > batch_bytes {
+            let full = std::mem::replace(batch, begin(*sequence));
+            done.entry(at).or_default().push(full.build());
+        }
         let headers = record.headers.iter();
         let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
         batch.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
         *sequence += 1;
-        if batch.size_bytes() >= BATCH_BYTES {
-            let full = std::mem::replace(batch, begin(*sequence));
-            done.entry(at).or_default().push(full.build());
-        }
     }
     for (at, (batch, _)) in open {
         if batch.record_count() > 0 {

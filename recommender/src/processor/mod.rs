@@ -12,6 +12,8 @@
 //! randomness, so state, input order and the places where summaries were asked for give every record it writes: whoever
 //! owns the processor commits those records together with the input they came from, and a restart repeats none.
 //!
+//! Messages of [`topics::REQUESTS`] are questions: they change nothing, and are for [`Processor::answer`].
+//!
 //! | file | is |
 //! |---|---|
 //! | `operator` | the contract |
@@ -28,10 +30,13 @@ mod operator;
 mod operators;
 pub mod topics;
 
+use serde::Serialize;
+
 use crate::config::Config;
 use crate::ingest::Event;
 use crate::ingest::rejection::Rejection;
 use crate::recommender::{Applied, Changes, Forgotten, Incoming, Observer, Recommender, Seen};
+use crate::serving::Ask;
 use crate::state::snapshot::{self, Reader, SnapshotError, Writer};
 pub use emission::{Body, Emission};
 use operators::Operators;
@@ -60,9 +65,20 @@ impl Processor {
         &self.recommender
     }
 
-    /// Whether messages of a topic are to be processed.
+    /// Whether messages of a topic are to be processed, or answered.
     pub fn reads(&self, topic: &str) -> bool {
-        self.recommender.config().role(topic).is_some() || self.operators.listen(topic)
+        self.recommender.config().role(topic).is_some()
+            || self.operators.listen(topic)
+            || topic == topics::REQUESTS
+    }
+
+    /// What the question of a message is answered with, in JSON: a [`Reply`](crate::Reply), or an object `error`.
+    pub fn answer(&self, question: Option<&[u8]>) -> Vec<u8> {
+        let ask = Ask::from_json(question.unwrap_or_default());
+        match ask.and_then(|ask| ask.answer(&self.recommender)) {
+            Ok(reply) => json(&reply),
+            Err(error) => error_reply(error.code(), &error.to_string()),
+        }
     }
 
     /// Processes one message and appends what is to be written because of it to `out`, in order; a message that is
@@ -128,6 +144,25 @@ impl Processor {
         body.finish()?;
         Ok(Self { recommender, operators, unsummarised })
     }
+}
+
+/// The reply to a question that cannot be answered: `{"error": {"code": …, "message": …}}`, as over HTTP.
+pub fn error_reply(code: &str, message: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Reply<'a> {
+        error: Error<'a>,
+    }
+    #[derive(Serialize)]
+    struct Error<'a> {
+        code: &'a str,
+        message: &'a str,
+    }
+    json(&Reply { error: Error { code, message } })
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Numbers, texts and lists of them, with texts as keys, always serialise.
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// Shows the operators what becomes of a message.
@@ -222,6 +257,20 @@ mod tests {
             assert_eq!((&value["known"], &value["event"]), (&known.into(), &"user_behavior-0-7".into()));
             assert_eq!(value["taken"].as_array().map(Vec::is_empty), Some(!known), "{value}");
             processor.take_changes(10);
+        }
+    }
+
+    #[test]
+    fn questions_are_answered_and_change_nothing() {
+        let mut processor = Processor::new(Config::default());
+        processed(&mut processor, r#"{"user_id":1,"item_id":2,"action":"view"}"#);
+        assert!(processor.reads(topics::REQUESTS));
+        let answer = |question| String::from_utf8(processor.answer(question)).expect("JSON is text");
+        let answered = answer(Some(br#"{"user_id": 3}"#));
+        assert!(answered.starts_with(r#"{"user_id":"3","rec_id":"1.3","#), "{answered}");
+        for question in [None, Some(&b"{"[..]), Some(br#"{"users": []}"#)] {
+            let answered = answer(question);
+            assert!(answered.starts_with(r#"{"error":{"code":"bad-"#), "{answered}");
         }
     }
 

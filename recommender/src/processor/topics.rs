@@ -12,6 +12,10 @@ pub const CLEAN_EVENTS: &str = "kindred.events.clean";
 pub const DEAD_LETTER: &str = "kindred.events.dead-letter";
 /// For each user that was forgotten, under a hash of its id, the proof of what was taken back.
 pub const FORGOTTEN: &str = "kindred.forgotten";
+/// Questions in: the JSON of [`crate::Ask::from_json`].
+pub const REQUESTS: &str = "kindred.requests";
+/// Answers to them, unless a question names another topic.
+pub const RESPONSES: &str = "kindred.responses";
 
 /// Those that hold the latest value of each key.
 pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS];
