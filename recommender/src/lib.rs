@@ -28,6 +28,7 @@ pub mod evaluation;
 pub mod hot;
 pub mod ids;
 pub mod ingest;
+pub mod judging;
 mod math;
 mod models;
 pub mod online;
@@ -43,11 +44,12 @@ pub use config::{Config, ConfigError, ConfigRow, TopicRole};
 pub use cooccurrence::Metric;
 pub use hot::HotWindow;
 pub use ingest::{Event, Position, Rejection};
+pub use judging::experiment::Assignment;
 pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
 pub use recommender::{Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken};
 pub use serving::{
     Answer, AnswerKind, Ask, AskError, Evidence, Form, History, HotItem, HotList, Kind, Near, Parameter,
-    Parameters, Reason, Recommended, Reply, Request, Scope, Similar,
+    Parameters, Reason, RecId, Recommended, Reply, Request, Scope, Similar,
 };
 pub use state::snapshot::SnapshotError;

@@ -317,7 +317,7 @@ fn check_counts(results: &Results, written: &Written) {
     // An answer is named by the number of events that it was given from.
     let names = newest(results, RECOMMENDATIONS);
     let events = names.values().filter_map(|list| list["rec_id"].as_str());
-    let events = events.filter_map(|name| u64::from_str_radix(name.split('.').next()?, 16).ok());
+    let events = events.filter_map(|name| u64::from_str_radix(name.split('-').next()?, 16).ok());
     assert_eq!(events.max(), Some(written.learnt as u64), "events that were learnt");
     let mut buried = BTreeSet::new();
     for (_, _, headers, _) in of_topic(results, DEAD_LETTERS) {

@@ -1,6 +1,8 @@
 //! The JSON of the output topics: the recommender's own answers, each with its key.
 
-use recommender::{AnswerKind, HotList, HotWindow, Recommended, Recommender, Request, Scope, Similar};
+use recommender::{
+    AnswerKind, History, HotList, HotWindow, Recommended, Recommender, Request, Scope, Similar,
+};
 use serde::Serialize;
 
 /// Items in one hot list.
@@ -48,19 +50,17 @@ pub(super) fn similar(recommender: &Recommender, item_id: &str) -> Option<Vec<u8
 
 /// The recommendations for a user, with reasons; `None`, which makes a tombstone, if there are none.
 pub(super) fn recommendations(recommender: &Recommender, user_id: &str) -> Option<Vec<u8>> {
-    let request = Request { explain: true, ..Request::user(user_id, RECOMMENDATIONS) };
+    let by = recommender.assign(Some(user_id), None, None);
+    let rec_id = recommender.rec_id(History::User(user_id), None, &by);
+    let (model, rec_id_of) = (by.model, Some(&*rec_id));
+    let request =
+        Request { explain: true, model, rec_id: rec_id_of, ..Request::user(user_id, RECOMMENDATIONS) };
     let answer = recommender.recommend(&request)?;
     if answer.items.is_empty() {
         return None;
     }
     let as_of = recommender.newest_ms();
-    let rec_id = rec_id(recommender, user_id);
     Some(json(&Recommendations { user_id, rec_id, as_of, kind: answer.kind, items: answer.items }))
-}
-
-/// Names an answer: the state it was given from, and for whom. The same log gives the same name.
-pub(crate) fn rec_id(recommender: &Recommender, user_id: &str) -> String {
-    format!("{:x}.{user_id}", recommender.counters().events)
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::clicks::ClickSettings;
 use crate::ingest::action::Actions;
+use crate::judging::experiment::Experiment;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
 
@@ -96,6 +97,7 @@ pub struct Config {
     pub(crate) sgd_rate: f64,
     pub(crate) sgd_lambda: f64,
     pub(crate) user_user_neighbours: usize,
+    pub(crate) experiments: Vec<Experiment>,
 }
 
 impl Default for Config {
@@ -143,6 +145,7 @@ impl Default for Config {
             sgd_rate: 0.01,
             sgd_lambda: 0.05,
             user_user_neighbours: 80,
+            experiments: Vec::new(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The table of settings: one row a key.
 
-use super::values::{finite, join_pairs, known_models, positive, put, share, split_pairs, within, words};
-use super::{ConfigRow, Wrong};
+use super::values::{
+    finite, join_pairs, join_rules, known_models, positive, put, put_rules, share, split_pairs, within, words,
+};
+use super::{ConfigRow, Wrong, rules};
 use crate::cooccurrence::ROW_MAX;
+use crate::judging::experiment::Experiment;
 use crate::state::ring::HISTORY_MAX;
 
 /// Every key.
@@ -287,5 +290,14 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| c.user_user_neighbours.to_string(),
         set: |c, v| put(&mut c.user_user_neighbours, within(v, 1, 1 << 28)),
         expected: "1 to 268435456",
+    },
+    ConfigRow {
+        key: "recommender.experiments",
+        doc: "Which model answers whom, to compare them: rules such as `ranking: arms=fused:50|item-cosine:50 \
+              scenario=home`. A user's arm follows from a hash; the first experiment that covers a scenario counts, one \
+              without covers all. An arm is model:weight or name=model:weight.",
+        get: |c| join_rules(&c.experiments),
+        set: |c, v| put_rules(&mut c.experiments, rules::parse(v, Experiment::read)),
+        expected: "rules of arms and, if wanted, a scenario",
     },
 ];

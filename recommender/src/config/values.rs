@@ -3,6 +3,16 @@
 use super::Wrong;
 use crate::models::{OPTIONAL, optional_of};
 
+/// Sets a field to the rules read, or says what is wrong with them.
+pub(super) fn put_rules<T>(field: &mut Vec<T>, rules: Result<Vec<T>, String>) -> Result<(), Wrong> {
+    *field = rules.map_err(Wrong::Because)?;
+    Ok(())
+}
+
+pub(super) fn join_rules(rules: &[impl ToString]) -> String {
+    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Sets a field if there is a value for it.
 pub(super) fn put<T>(field: &mut T, value: Option<T>) -> Result<(), Wrong> {
     *field = value.ok_or(Wrong::Other)?;

@@ -6,9 +6,10 @@
 //! page     the rules: which of the scored items are shown, and on which places
 //! look_up  neighbours of an item, hot items
 //! forget   a user taken back, with the proof
-//! near     users of like taste; the name of an answer
+//! near     users of like taste
 //! changes  which keys have new output
 //! memory   room for new users and items, bytes held
+//! naming   which model answers whom, and what the answer is called
 //! observe  looking on while a message is learnt
 //! persist  save and load
 //! ```
@@ -21,6 +22,7 @@ mod forget;
 mod learn;
 mod look_up;
 mod memory;
+mod naming;
 mod near;
 mod observe;
 mod page;
@@ -32,8 +34,9 @@ use crate::clicks::{ClickReport, Clicks};
 use crate::config::Config;
 use crate::ids::ItemIdx;
 use crate::ingest::clean::SeenIds;
+use crate::judging::experiment::Experiment;
 use crate::models::set::Models;
-use crate::models::{COLUMNS, OPTIONAL, column_name};
+use crate::models::{COLUMNS, OPTIONAL, column_name, optional_of};
 use crate::ranking::candidates::{Scratch, Sources};
 use crate::ranking::fuse::Fusion;
 use crate::state::{Limits, State};
@@ -67,7 +70,10 @@ pub struct Recommender {
 impl Recommender {
     /// An empty recommender.
     pub fn new(config: Config) -> Self {
-        Self::observing(config, &[])
+        // Models that only an arm of an experiment has learn beside the others.
+        let arms: Vec<usize> =
+            config.experiments.iter().flat_map(Experiment::models).filter_map(optional_of).collect();
+        Self::observing(config, &arms)
     }
 
     /// An empty recommender in which these optional models learn too, beside the fusion.

@@ -1,10 +1,8 @@
-//! Users of like taste, and the name of an answer.
-
-use xxhash_rust::xxh3::Xxh3;
+//! Users of like taste.
 
 use super::Recommender;
 use crate::ids::ItemIdx;
-use crate::serving::{History, Near};
+use crate::serving::Near;
 
 impl Recommender {
     /// Users of like taste, the nearest first: those that the model `user-knn` goes by, 80 at most. `None` if the user
@@ -29,23 +27,6 @@ impl Recommender {
         let near = near.collect();
         self.give_back(scratch);
         Some(near)
-    }
-
-    /// Names an answer: the state it is given from, and for whom. The same log gives the same name, and as long as
-    /// nothing is learnt, the same name stands for the same list.
-    pub fn rec_id(&self, history: History<'_>) -> String {
-        let state = self.counters.events + self.counters.entities;
-        match history {
-            History::User(id) => format!("{state:x}.{id}"),
-            History::Items(items) => {
-                let mut hash = Xxh3::new();
-                for id in items {
-                    hash.update(&(id.len() as u64).to_be_bytes());
-                    hash.update(id.as_bytes());
-                }
-                format!("{state:x}.~{:016x}", hash.digest())
-            }
-        }
     }
 }
 
@@ -89,15 +70,5 @@ mod tests {
         assert!(near[0].score > near[1].score);
         assert_eq!(recommender.neighbours("ann", 1).map(|near| near.len()), Some(1));
         assert_eq!(recommender.neighbours("nobody", 1), None);
-    }
-
-    #[test]
-    fn an_answer_has_one_name_until_something_is_learnt() {
-        let recommender = furnished();
-        assert_eq!(recommender.rec_id(History::User("ann")), "6.ann");
-        let visit = |items: &[&str]| recommender.rec_id(History::Items(items));
-        assert_eq!(visit(&["lamp", "desk"]), visit(&["lamp", "desk"]));
-        assert_ne!(visit(&["lamp", "desk"]), visit(&["lampdesk"]));
-        assert_ne!(visit(&["lamp", "desk"]), visit(&["desk", "lamp"]));
     }
 }

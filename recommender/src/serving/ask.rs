@@ -428,8 +428,8 @@ impl Whom {
 
 fn recommend(recommender: &Recommender, whom: &Whom, options: &Options) -> Result<Recommendations, AskError> {
     whom.history(|history| {
-        let rec_id = recommender.rec_id(history);
-        let answer = options.request(history, &rec_id, None, |request| recommender.recommend(request));
+        let (by, rec_id) = options.assign(recommender, history);
+        let answer = options.request(history, (by, &rec_id), None, |request| recommender.recommend(request));
         let answer = answer.ok_or_else(|| options.unanswered())?;
         let reason = answer.kind.reason(history);
         Ok(Recommendations {
@@ -458,9 +458,9 @@ fn rank(
         }
     }
     whom.history(|history| {
-        let rec_id = recommender.rec_id(history);
+        let (by, rec_id) = options.assign(recommender, history);
         let answer =
-            options.request(history, &rec_id, Some(&known), |request| recommender.recommend(request));
+            options.request(history, (by, &rec_id), Some(&known), |request| recommender.recommend(request));
         let answer = answer.ok_or_else(|| options.unanswered())?;
         let listed = |id: &str| answer.items.iter().any(|item| item.item_id == id);
         let left_out = known.iter().filter(|id| !listed(id)).map(|id| (*id).to_owned()).collect();

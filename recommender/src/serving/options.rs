@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::ask::AskError;
 use super::parameters::{Form, Parameter, Parameters};
 use super::request::{History, Request};
+use crate::judging::experiment::Assignment;
 use crate::ranking::filter::Filter;
 use crate::recommender::Recommender;
 
@@ -54,7 +55,7 @@ pub(super) static DIVERSITY: Parameter = Parameter {
 pub(super) static SCENARIO: Parameter = Parameter {
     name: "scenario",
     form: Form::Text,
-    about: "The place in the product where they will be shown, as events name it; for the click model.",
+    about: "The place in the product where they will be shown, as events name it: for the click model, experiments, and judging the answer.",
 };
 pub(super) static EXPLORATION: Parameter = Parameter {
     name: "exploration",
@@ -116,11 +117,26 @@ impl Options {
         Self { n: count, seen: true, ..self }
     }
 
+    /// By which model to answer a history, and what to call the answer.
+    pub(super) fn assign<'a>(
+        &'a self,
+        recommender: &'a Recommender,
+        history: History<'_>,
+    ) -> (Assignment<'a>, String) {
+        let whose = match history {
+            History::User(id) => Some(id),
+            History::Items(_) => None,
+        };
+        let scenario = self.scenario.as_deref();
+        let by = recommender.assign(whose, scenario, self.model);
+        (by, recommender.rec_id(history, scenario, &by))
+    }
+
     /// Hands `ask` the request that these options make of a history, whose answer will be called `rec_id`.
     pub(super) fn request<T>(
         &self,
         history: History<'_>,
-        rec_id: &str,
+        (by, rec_id): (Assignment<'_>, &str),
         among: Option<&[&str]>,
         ask: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
@@ -140,7 +156,7 @@ impl Options {
             rec_id: Some(rec_id),
             exploration: self.exploration.map(|percent| percent as f64 / 100.0),
             allow_seen: self.seen,
-            model: self.model,
+            model: by.model,
             explain: self.explain,
         })
     }
