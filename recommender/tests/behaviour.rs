@@ -505,8 +505,9 @@ fn every_model_finds_what_everyone_like_the_user_took() {
             }
         }
     }
-    let models = Recommender::models().filter(|name| !name.starts_with("popular")).chain(["fused"]);
-    for model in models {
+    // What is one step away is not two.
+    let goes_by_taste = |name: &&str| !name.starts_with("popular") && *name != "walk";
+    for model in Recommender::models().filter(goes_by_taste).chain(["fused"]) {
         let request = Request { model: Some(model), ..Request::user("u0", 3) };
         let answer = recommender.recommend(&request).unwrap();
         assert_eq!(answer.items[0].item_id, "0-5", "{model}");
@@ -514,6 +515,37 @@ fn every_model_finds_what_everyone_like_the_user_took() {
         assert_eq!(ids.len(), answer.items.len(), "{model}: no item twice");
     }
     assert!(recommender.recommend(&Request { model: Some("oracle"), ..Request::user("u0", 3) }).is_none());
+}
+
+/// The list for a user who came to `a`, which `neighbours` people came to together with something else.
+fn after_a(neighbours: u32, model: Option<&str>) -> Vec<String> {
+    let mut recommender = Recommender::new(Config::default());
+    let mut time = 0;
+    let mut visit = |user: &str, items: &[&str]| {
+        for item in items {
+            time += 1000;
+            click(&mut recommender, user, item, time);
+        }
+    };
+    visit("u1", &["a", "b"]);
+    visit("u2", &["b", "c"]);
+    visit("u3", &["c", "d"]);
+    visit("asks", &["a"]);
+    (0..30).for_each(|n| visit(&format!("crowd{n}"), &["hot"]));
+    (1..neighbours).for_each(|n| visit(&format!("other{n}"), &["a", &format!("n{n}")]));
+    let answer =
+        recommender.recommend(&Request { model, ..Request::user("asks", 10) }).expect("hot at least");
+    answer.items.into_iter().map(|item| item.item_id).collect()
+}
+
+#[test]
+fn two_steps_are_taken_where_one_finds_little() {
+    // b is one step from a, c two, d three.
+    assert_eq!(after_a(1, Some("co-occurrence")), ["b"]);
+    assert_eq!(after_a(1, Some("walk")), ["c"]);
+    assert_eq!(after_a(1, None), ["b", "hot", "c", "d"]);
+    assert_eq!(after_a(59, Some("walk")), ["c"]);
+    assert!(after_a(60, Some("walk")).is_empty());
 }
 
 fn log(rows: &str) -> Log {

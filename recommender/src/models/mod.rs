@@ -40,6 +40,7 @@ pub(crate) mod session_knn;
 pub(crate) mod set;
 pub(crate) mod user_knn;
 pub(crate) mod user_user;
+pub(crate) mod walk;
 
 use std::fmt::Debug;
 
@@ -54,7 +55,7 @@ use crate::state::snapshot::{Reader, SnapshotError, Writer};
 pub(crate) const COLUMNS: usize = PERSONAL + LIVES;
 
 /// How many models go by the history.
-pub(crate) const PERSONAL: usize = 5;
+pub(crate) const PERSONAL: usize = 6;
 
 /// The column of [`item_cosine`].
 pub(crate) const COSINE: usize = 0;
@@ -66,6 +67,8 @@ pub(crate) const COOCCURRENCE: usize = 2;
 pub(crate) const RULES: usize = 3;
 /// The column of [`user_knn`].
 pub(crate) const USER_KNN: usize = 4;
+/// The column of [`walk`].
+pub(crate) const WALK: usize = 5;
 
 const NAMES: [&str; COLUMNS] = [
     item_cosine::NAME,
@@ -73,6 +76,7 @@ const NAMES: [&str; COLUMNS] = [
     cooccurrence::NAME,
     rules::NAME,
     user_knn::NAME,
+    walk::NAME,
     "popular-1h",
     "popular-6h",
     "popular-1d",

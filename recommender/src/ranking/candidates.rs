@@ -1,7 +1,7 @@
 //! Candidates for a history, with every model's score of each.
 //!
-//! One walk over the rows of the history's items feeds all pair models; the nearest users' items and the hottest
-//! items of each half-life join them. The table is dense over items and reused between requests: nothing is
+//! One walk over the rows of the history's items feeds all pair models; the nearest users' items, what is two steps
+//! away and the hottest items of each half-life join them. The table is dense over items and reused between requests: nothing is
 //! cleared but what was touched.
 
 use std::hint;
@@ -12,8 +12,8 @@ use crate::ids::{ItemIdx, UserIdx};
 use crate::math;
 use crate::models::set::Models;
 use crate::models::user_knn::{self, Nearby};
-use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN};
-use crate::models::{cooccurrence, item_cosine, llr, rules};
+use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN, WALK};
+use crate::models::{cooccurrence, item_cosine, llr, rules, walk};
 use crate::state::State;
 
 /// How far back the history is asked.
@@ -65,6 +65,8 @@ pub(crate) struct Scratch {
     /// The same as shares of each one's greatest: column by column, each in the order of `items`.
     pub(crate) optional: Vec<f32>,
     pub(crate) nearby: Nearby,
+    /// What the first step found, with its strength: where the second starts.
+    first: Vec<(f32, ItemIdx)>,
     /// The sum of each candidate's shares.
     together: Vec<f32>,
     /// By model, 1 over its greatest score among all candidates, before any were dropped.
@@ -124,6 +126,7 @@ impl Scratch {
             let rarity = state.items.reach(item).rarity;
             row.0[COSINE] *= rarity;
             row.0[COOCCURRENCE] *= rarity;
+            row.0[WALK] *= rarity;
             for (most, &value) in greatest.iter_mut().zip(&row.0) {
                 *most = if value > *most { value } else { *most };
             }
@@ -267,6 +270,7 @@ pub(crate) fn gather(
     let history = std::mem::take(&mut scratch.history);
     walk_rows(state, &history, scratch);
     ask_users(state, &history, own, scratch);
+    walk_on(state, &history, scratch);
     scratch.finish(state);
     if matches!(breadth, Breadth::Strongest) {
         scratch.keep_strongest(state, sketch);
@@ -378,6 +382,37 @@ fn ask_users(state: &State, history: &[ItemIdx], own: Option<UserIdx>, scratch: 
             .for_each(|item| scratch.row(item)[USER_KNN] += similarity);
     }
     scratch.nearby = nearby;
+}
+
+/// Takes the second step where the first found little, to items that it did not find.
+fn walk_on(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
+    let reached = scratch.items.len();
+    if reached > walk::FIRST_MAX {
+        return;
+    }
+    let mut first = std::mem::take(&mut scratch.first);
+    first.clear();
+    for (&item, row) in scratch.items.iter().zip(&scratch.rows) {
+        let rarity = state.items.reach(item).rarity;
+        first.push((row.0[COOCCURRENCE] * rarity * rarity, item));
+    }
+    first.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut left = walk::PAIRS_MAX;
+    for &(strength, item) in first.iter().take_while(|&&(strength, _)| strength > 0.0) {
+        let pairs = state.pairs.neighbours(item);
+        let Some(rest) = left.checked_sub(pairs.len()) else { break };
+        left = rest;
+        scratch.add_rows(pairs, |pair| {
+            let mut said = Lanes::default();
+            said[WALK] = strength * cooccurrence::value(pair);
+            said
+        });
+    }
+    scratch.first = first;
+    scratch.rows[..reached].iter_mut().for_each(|row| row.0[WALK] = 0.0);
+    for place in history.iter().filter_map(|&item| scratch.find(item)).collect::<Vec<_>>() {
+        scratch.rows[place].0[WALK] = 0.0;
+    }
 }
 
 #[cfg(test)]

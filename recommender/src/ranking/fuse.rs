@@ -12,7 +12,7 @@
 //! | log share | 1 + ln(share) / 9.2, at least 0 |
 //! | popularity, log popularity | the same of each half-life's decayed sum, relative to the hottest item |
 //! | share, log share | the same of each model with memory of its own that is on |
-//! | seen, recent | whether the history has the item, and 0.8^k if it stands k places back |
+//! | seen, recent, last | whether the history has the item, 0.8^k if it stands k places back, and whether it is the latest |
 //!
 //! A like is a lesson (every one at first, fewer later): before it is learnt, the candidates for that user are ranked, and θ moves along the
 //! gradient φ(taken) − Σ_x P(x)·φ(x), by steps that shrink per feature (AdaGrad). So what counts is which sources'
@@ -61,8 +61,9 @@ const POPULAR: usize = LOGS + PERSONAL;
 const POPULAR_SHARE: usize = POPULAR + LIVES;
 const SEEN: usize = POPULAR_SHARE + LIVES;
 const RECENT: usize = SEEN + 1;
+const LAST: usize = RECENT + 1;
 /// The first of the models with memory of their own: share and log share of each column of the fusion.
-const OWN: usize = RECENT + 1;
+const OWN: usize = LAST + 1;
 const FEATURES: usize = OWN + 2 * OPTIONALS;
 
 /// The part that each model has in a score: models of counts, popularity, those with memory of their own.
@@ -166,12 +167,13 @@ impl Fusion {
                 *log = log_feature(*log);
             }
         }
-        scratch.features[SEEN * count..(RECENT + 1) * count].fill(0.0);
+        scratch.features[SEEN * count..(LAST + 1) * count].fill(0.0);
         let mut recency = 1.0;
         for back in 0..scratch.history.len() {
             if let Some(place) = scratch.find(scratch.history[back]) {
                 scratch.features[SEEN * count + place] = 1.0;
                 scratch.features[RECENT * count + place] = recency;
+                scratch.features[LAST * count + place] = f32::from(u8::from(back == 0));
             }
             recency *= RECENT_DECAY;
         }
