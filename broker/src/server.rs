@@ -185,11 +185,12 @@ fn http_parts(cx: &Arc<Cx>, feed: Option<&Arc<Feed>>) -> admin::Parts {
         cx.metrics
             .watch("kindred_recommender_lag_records", "Records not learnt yet.", move || feed.lag() as f64);
     }
+    let catalog = Arc::clone(&cx.catalog);
     admin::Parts {
         metrics: Arc::clone(&cx.metrics),
         recommendations: feed.map(|feed| feed.shared() as Arc<dyn Recommendations>),
         events: Arc::new(BrokerLog::new(Arc::clone(cx))),
-        recommender_config: cx.config.recommender().clone(),
+        recommender_config: Box::new(move || catalog.config().recommender().clone()),
         unready: Box::new(unready),
         request_bytes_max: cx.config.http_request_max_bytes,
         request_timeout: cx.config.http_request_timeout,

@@ -132,7 +132,7 @@ fn a_damaged_snapshot_is_passed_over() {
 }
 
 #[test]
-fn under_other_settings_the_log_is_learnt_anew() {
+fn settings_changed_while_it_was_off_are_learnt_beside_what_serves() {
     let broker = Broker::with(EAGER);
     create_topics(&mut broker.connect());
     let mut random = Random(11);
@@ -144,7 +144,39 @@ fn under_other_settings_the_log_is_learnt_anew() {
     wait_until_settled(&changed, &written);
     check_counts(&results(&changed), &written);
     let log = changed.log();
-    assert!(log.contains("other settings than before") && log.contains("snapshot=false"), "learnt anew");
+    assert!(log.contains("snapshot=true"), "what was learnt before went on");
+    assert!(log.contains("the recommender's settings changed") && log.contains("under the changed settings"));
+}
+
+#[test]
+fn settings_changed_while_it_runs_are_learnt_beside_what_serves() {
+    let mut broker = Broker::with(EAGER);
+    create_topics(&mut broker.connect());
+    let mut random = Random(13);
+    let mut written = produce(&mut broker.connect(), &mut random, 5_000);
+    wait_until_settled(&broker, &written);
+    let alter =
+        |broker: &Broker, value| broker.connect().alter_broker(&[("recommender.cooccurrence.window", value)]);
+    let refused = alter(&broker, "none").expect_err("no number");
+    assert!(
+        refused.contains("`recommender.cooccurrence.window`") && refused.contains("1 to 1048576"),
+        "{refused}"
+    );
+    for (round, window) in ["7", "50", "9"].into_iter().enumerate() {
+        alter(&broker, window).expect("a good value");
+        // It answers and learns all the while.
+        while broker.log().matches("serves under the changed settings").count() <= round {
+            assert!(broker.http_get("/api/v1/hot").contains("\"items\":[{"));
+            written.add(produce(&mut broker.connect(), &mut random, 60));
+        }
+        written.add(produce(&mut broker.connect(), &mut random, 60));
+    }
+    wait_until_settled(&broker, &written);
+    check_counts(&results(&broker), &written);
+    broker.stop(Signal::KILL);
+    broker.start_again();
+    wait_until_settled(&broker, &written);
+    check_counts(&results(&broker), &written);
 }
 
 #[test]

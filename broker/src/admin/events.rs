@@ -241,8 +241,7 @@ fn checked_event(parts: &Parts, value: Bytes) -> Result<NewEvent, ApiError> {
     let time_ms = parts.events.now_ms();
     let position = Position { source: "http", offset: 0 };
     let message = Incoming { topic: TOPIC, position, key: None, value: Some(&value), headers: &[], time_ms };
-    let applied =
-        Recommender::new(parts.recommender_config.clone()).ingest(&message).map_err(|r| refused(&r))?;
+    let applied = Recommender::new((parts.recommender_config)()).ingest(&message).map_err(|r| refused(&r))?;
     if let Some(rejection) = applied.rejected.first() {
         return Err(refused(rejection));
     }

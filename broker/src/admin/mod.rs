@@ -50,7 +50,7 @@ pub(crate) struct Parts {
     pub(crate) recommendations: Option<Arc<dyn Recommendations>>,
     pub(crate) events: Arc<dyn EventLog>,
     /// The recommender's settings, against which events are checked before they are appended.
-    pub(crate) recommender_config: recommender::Config,
+    pub(crate) recommender_config: Box<dyn Fn() -> recommender::Config + Send + Sync>,
     /// Why the broker is not ready, if it is not.
     pub(crate) unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// `http.request.max.bytes`.

@@ -106,7 +106,7 @@ impl Stage {
                 .clone()
                 .map(|recommender| recommender as Arc<dyn Recommendations>),
             events: Arc::new(self.log.clone()),
-            recommender_config: Config::default(),
+            recommender_config: Box::new(Config::default),
             unready: Box::new(move || unready.clone()),
             request_bytes_max: 1024,
             requests_max: self.requests_max,

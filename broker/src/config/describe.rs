@@ -89,10 +89,14 @@ impl Layers {
         ]
     }
 
+    /// The text of a server key that was set, by whoever decides.
+    pub(super) fn set(&self, key: &Key) -> Option<&str> {
+        self.in_order().into_iter().find_map(|(texts, _)| texts.get(key.name)).map(String::as_str)
+    }
+
     /// The text in force of a server key: as set, else the default.
     pub(super) fn in_force(&self, key: &Key) -> Option<String> {
-        let set = self.in_order().into_iter().find_map(|(texts, _)| texts.get(key.name));
-        set.cloned().or_else(|| key.default.map(str::to_owned))
+        self.set(key).or(key.default).map(str::to_owned)
     }
 
     /// The values that a server key itself contributes: as set, then its default.

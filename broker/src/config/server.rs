@@ -275,12 +275,12 @@ keys! {
     /// How often changed lists are written to the output topics. A list that changes often in between is
     /// written once; HTTP answers do not wait for it.
     recommender_emit_interval: Duration =
-        "recommender.emit.interval.ms", Some("100"), Form::Int(1, i32::MAX), Medium;
+        "recommender.emit.interval.ms", Some("100"), Form::Int(1, i32::MAX), Medium, update Dynamic;
     /// How often a snapshot of the recommender is written to the data directory, if anything was learnt. Learning
     /// waits about 2 ms a megabyte for it, and never more than a hundredth of the time; a start learns again what came
     /// after the last one.
     recommender_snapshot_interval: Duration =
-        "recommender.snapshot.interval.ms", Some("60000"), Form::Int(1, i32::MAX), Low;
+        "recommender.snapshot.interval.ms", Some("60000"), Form::Int(1, i32::MAX), Low, update Dynamic;
 }
 
 /// What a [`ServerConfig`] has beside its fields.
@@ -306,6 +306,8 @@ fn recommender_keys() -> impl Iterator<Item = Key> {
     });
     recommender::config::ROWS.iter().zip(DEFAULTS.iter()).map(|(row, default)| {
         let config_type = match (default.parse::<i64>(), default.parse::<f64>()) {
+            _ if row.expected == "true or false" => ConfigType::Boolean,
+            (_, Ok(_)) if row.expected.starts_with("a number") => ConfigType::Double,
             (Ok(_), _) => ConfigType::Long,
             (_, Ok(_)) => ConfigType::Double,
             _ => ConfigType::List,
@@ -317,7 +319,7 @@ fn recommender_keys() -> impl Iterator<Item = Key> {
             documentation: row.doc,
             importance: Importance::Low,
             sensitive: false,
-            update: Update::ReadOnly,
+            update: Update::Dynamic,
             synonyms: &[],
             check: |text, name| {
                 recommender::Config::default().set(name, text).map_err(|error| error.reason())
@@ -351,7 +353,7 @@ impl ServerConfig {
     fn from_layers(layers: Layers) -> Self {
         let mut recommender = recommender::Config::default();
         for key in recommender_keys() {
-            if let Some(text) = layers.fixed.get(key.name) {
+            if let Some(text) = layers.set(&key) {
                 recommender.set(key.name, text).expect("checked when it was set");
             }
         }

@@ -55,21 +55,17 @@ impl Undeliverable {
 }
 
 impl Worker {
-    /// Whether a batch holds questions.
-    pub(super) fn is_of_questions(&self, batch: &InputBatch) -> bool {
-        *self.inputs.place(batch.input).0.topic == *topics::REQUESTS
-    }
-
     /// Answers the questions of a batch, as many as fit into a step and until it is time for others; the rest comes next.
     pub(super) fn answer(&mut self, batch: &InputBatch, until: Instant) {
         let (mut replies, mut size_bytes, mut rest) = (Vec::new(), 0, None);
-        let visited = batch.visit(&mut self.scratch, |record| {
+        let learner = &mut self.learner;
+        let visited = batch.visit(&mut learner.scratch, |record| {
             let is_enough = !replies.is_empty() && (size_bytes >= STEP_BYTES || Instant::now() >= until);
             if is_enough || rest.is_some() {
                 rest = rest.or(Some(record.offset));
                 return;
             }
-            let model = &self.model;
+            let model = &learner.model;
             // One hold of the lock a question: nobody waits for longer.
             let mut reply = Outgoing {
                 topic: topics::RESPONSES.into(),
@@ -89,11 +85,11 @@ impl Worker {
             replies.push(reply);
         });
         if let Err(error) = visited {
-            warn!(input = self.inputs.name(batch.input), from = %batch.from, %error, "rest of a batch not answered");
+            warn!(input = learner.inputs.name(batch.input), from = %batch.from, %error, "rest of a batch not answered");
         }
         if let Some(rest) = rest {
-            let input = self.inputs.place(batch.input).0.clone();
-            self.inputs.seek(&input, rest);
+            let input = learner.inputs.place(batch.input).0.clone();
+            learner.inputs.seek(&input, rest);
         }
         self.metrics.answered(replies.len());
         self.urgent |= !replies.is_empty();

@@ -72,6 +72,11 @@ impl Snapshots {
         }
     }
 
+    /// Has the next one taken at once.
+    pub(super) fn take_soon(&mut self) {
+        self.due = Instant::now();
+    }
+
     /// Notes that none is left.
     pub(super) fn clear(&mut self) {
         self.journal_ends.clear();
@@ -98,7 +103,7 @@ impl Worker {
             self.begin_snapshot();
         } else {
             // A disk that takes nothing must not hold up learning each time round.
-            self.snapshots.due = Instant::now() + self.cx.config.recommender_snapshot_interval;
+            self.snapshots.due = Instant::now() + self.cx.catalog.config().recommender_snapshot_interval;
         }
     }
 
@@ -113,19 +118,19 @@ impl Worker {
 
     /// Encodes a snapshot and hands it to a thread that writes it. Everything learnt must be committed.
     fn begin_snapshot(&mut self) {
-        let interval = self.cx.config.recommender_snapshot_interval;
+        let interval = self.cx.catalog.config().recommender_snapshot_interval;
         let began = Instant::now();
         let position = |(input, next): &(_, Offset)| Position { input: Into::into(input), next: next.0 };
         let description = Description {
             sequence: self.sequence,
             journal_end: self.committed.borrow().journal_end.0,
-            inputs: self.stands.iter().map(position).collect(),
-            since_take: self.since_take,
-            since_hot: self.since_hot,
-            settings: snapshot::settings(self.cx.config.recommender()),
+            inputs: self.learner.stands.iter().map(position).collect(),
+            since_take: self.learner.since_take,
+            since_hot: self.learner.since_hot,
+            settings: snapshot::settings(self.learner.model.read().recommender().config()),
             taken_ms: self.cx.env.clock.now().0,
         };
-        let encoded = snapshot::encode(&description, &self.model.read());
+        let encoded = snapshot::encode(&description, &self.learner.model.read());
         let pause = began.elapsed();
         self.snapshots.due = Instant::now() + interval.max(pause * PAUSE_SHARE);
         let bytes = match encoded {
@@ -151,6 +156,8 @@ impl Worker {
                 self.snapshots.note(&description);
                 if let Some(oldest) = self.snapshots.journal_ends.front()
                     && self.snapshots.journal_ends.len() == KEPT
+                    // Who learns anew follows it from its beginning.
+                    && self.rebuild.is_none()
                 {
                     journal::forget_before(&self.cx.catalog, *oldest, SHORTEN_BY);
                 }

@@ -9,7 +9,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `input` | what is read, and in which order |
-//! | `learn` | batches into the recommender, refused messages into dead letters |
+//! | `learner` | batches into the processor, live or again |
+//! | `learn` | the live part of it |
 //! | `answer` | questions of `kindred.requests`, and their replies |
 //! | `render` | the JSON of lists |
 //! | `step` | what one transaction holds |
@@ -18,6 +19,7 @@
 //! | `journal` | steps as they are written down, to be followed after a restart |
 //! | `snapshot`, `keep` | everything learnt, in a file; when |
 //! | `resume` | start-up: snapshot, journal, log |
+//! | `rebuild` | the log learnt anew under other settings, beside what serves |
 //! | `member` | the place in the consumer group |
 //!
 //! What the lists say follows from the inputs' records, the order in which partitions were read, and where between two
@@ -34,9 +36,11 @@ mod input;
 mod journal;
 mod keep;
 mod learn;
+mod learner;
 mod member;
 mod metrics;
 mod output;
+mod rebuild;
 mod render;
 mod resume;
 mod snapshot;
@@ -50,7 +54,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use protocol::types::Offset;
 use recommender::processor::topics;
-use recommender::{Emission, Processor, Recommender};
+use recommender::{Processor, Recommender};
 use storage::SideFiles;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -59,13 +63,14 @@ use tokio_util::sync::CancellationToken;
 use crate::handlers::Cx;
 use crate::partitions::DataWaiter;
 use commit::{Committed, Committer};
-use input::Inputs;
 pub(crate) use journal::TOPIC as STEPS_TOPIC;
 use keep::Snapshots;
+use learner::Learner;
 use member::{Member, Reading};
 use metrics::FeedMetrics;
 use output::Outgoing;
-use step::{InputId, Step, Taken};
+use rebuild::Rebuild;
+use step::{Step, Taken};
 
 /// The consumer group whose offsets say up to where results stand.
 pub(crate) const GROUP: &str = "kindred-recommender";
@@ -136,7 +141,7 @@ impl Feed {
 /// Starts the feed's thread.
 pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
     let feed = Arc::new(Feed {
-        processor: Arc::new(RwLock::new(Processor::new(cx.config.recommender().clone()))),
+        processor: Arc::new(RwLock::new(Processor::new(cx.catalog.config().recommender().clone()))),
         rebuilt: AtomicBool::new(false),
         lag: AtomicI64::new(0),
         settled: AtomicBool::new(false),
@@ -146,23 +151,18 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
     let files = SideFiles::new(Arc::clone(&cx.env.disk), cx.config.data_dir(), snapshot::PREFIX);
     let now = Instant::now();
     let worker = Worker {
-        model: Arc::clone(&feed.processor),
+        learner: Learner::new(Arc::clone(cx), Arc::clone(&feed.processor)),
+        rebuild: None,
         metrics: FeedMetrics::new(&cx.metrics, Arc::clone(&cx.env.clock)),
-        inputs: Inputs::default(),
         refresh_due: now,
         reading: watch::Sender::new(Reading::new()),
-        since_take: 0,
-        since_hot: 0,
         untaken: true,
         take_due: now,
         step: Step::default(),
         commit_due: now,
         sequence: 0,
-        stands: Vec::new(),
         committed: watch::Sender::new(Committed::default()).subscribe(),
-        snapshots: Snapshots::new(files, cx.config.recommender_snapshot_interval),
-        scratch: Vec::new(),
-        emissions: Vec::new(),
+        snapshots: Snapshots::new(files, cx.catalog.config().recommender_snapshot_interval),
         urgent: false,
         cx: Arc::clone(cx),
         feed: Arc::clone(&feed),
@@ -176,17 +176,14 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
 struct Worker {
     cx: Arc<Cx>,
     feed: Arc<Feed>,
-    /// What learns: the processor that is asked, but for the time in which another is made in its place.
-    model: Arc<RwLock<Processor>>,
+    /// The processor that is asked, and how far it has read.
+    learner: Learner,
+    /// Another that is being made in its place.
+    rebuild: Option<Rebuild>,
     metrics: FeedMetrics,
-    inputs: Inputs,
     refresh_due: Instant,
     /// What the member of the group reads.
     reading: watch::Sender<Reading>,
-    /// Records learnt since keys were last taken.
-    since_take: usize,
-    /// Records learnt since hot lists were last written.
-    since_hot: usize,
     /// Something was learnt, and not every key that it changed has been taken.
     untaken: bool,
     take_due: Instant,
@@ -195,13 +192,8 @@ struct Worker {
     commit_due: Instant,
     /// The last step that was handed over.
     sequence: u64,
-    /// Up to where results stand, handed over included.
-    stands: Vec<(InputId, Offset)>,
     committed: watch::Receiver<Committed>,
     snapshots: Snapshots,
-    scratch: Vec<u8>,
-    /// What is to be written because of the record at hand.
-    emissions: Vec<Emission>,
     /// Somebody waits for what is in the step.
     urgent: bool,
 }
@@ -249,10 +241,13 @@ impl Worker {
     /// Learns, takes and commits until stopped.
     async fn serve(&mut self, steps: &mpsc::Sender<Step>) {
         let stop = self.feed.stop.clone();
+        self.notice_settings();
         while !stop.is_cancelled() {
             if Instant::now() >= self.refresh_due {
                 self.refresh();
+                self.notice_settings();
             }
+            self.rebuild_if_due(steps).await;
             let exhausted = self.learn();
             if self.urgent {
                 self.hand_over(steps);
@@ -283,17 +278,20 @@ impl Worker {
         }
     }
 
+    fn emit_interval(&self) -> Duration {
+        self.cx.catalog.config().recommender_emit_interval
+    }
+
     fn refresh(&mut self) {
         self.refresh_due = Instant::now() + REFRESH_INTERVAL;
-        let model = Arc::clone(&self.model);
-        if self.inputs.refresh(&self.cx.catalog, |topic| model.read().reads(topic)) {
-            self.reading.send_replace(self.inputs.reading());
+        if self.learner.refresh() {
+            self.reading.send_replace(self.learner.inputs.reading());
         }
     }
 
     /// Takes changed keys if enough was learnt, or, with everything learnt, enough time has passed.
     fn take_if_due(&mut self, exhausted: bool) {
-        if self.since_take >= TAKE_EVERY {
+        if self.learner.has_its_fill() {
             self.take(false);
         } else if exhausted && self.untaken && Instant::now() >= self.take_due {
             self.take(true);
@@ -302,25 +300,22 @@ impl Worker {
 
     /// Takes changed keys and puts their lists into the step.
     fn take(&mut self, exhausted: bool) {
-        let mut summaries = Vec::new();
-        let mut processor = self.model.write();
-        let changes = processor.take_changes(TAKE_AT_ONCE);
-        let hot = (exhausted || self.since_hot >= HOT_EVERY) && processor.take_summaries(&mut summaries);
-        drop(processor);
+        let nothing_read = self.learner.since_take == 0;
+        let hot_due = exhausted || self.learner.since_hot >= HOT_EVERY;
+        let (changes, summaries) = self.learner.take(TAKE_AT_ONCE, hot_due);
+        let hot = summaries.is_some();
         self.untaken = !exhausted || changes.more;
-        let interval = if changes.more { Duration::ZERO } else { self.cx.config.recommender_emit_interval };
+        let interval = if changes.more { Duration::ZERO } else { self.emit_interval() };
         self.take_due = Instant::now() + interval;
         let nothing = changes.users.is_empty() && changes.items.is_empty() && !hot;
-        if nothing && self.since_take == 0 {
+        if nothing && nothing_read {
             return;
         }
         self.step.take(Taken { limit: TAKE_AT_ONCE, hot });
-        self.since_take = 0;
         let lists = changes.users.len() + changes.items.len();
         self.render(topics::SIMILAR_ITEMS, changes.items, render::similar);
         self.render(topics::RECOMMENDATIONS, changes.users, render::recommendations);
-        if hot {
-            self.since_hot = 0;
+        if let Some(summaries) = summaries {
             self.render_hot();
             summaries.into_iter().filter_map(Outgoing::summary).for_each(|record| self.step.write(record));
         }
@@ -335,7 +330,7 @@ impl Worker {
     ) {
         for key in keys {
             // One hold of the lock a list, so that nobody who asks waits for all of them.
-            let processor = self.model.read();
+            let processor = self.learner.model.read();
             let recommender = processor.recommender();
             let (value, newest_ms) = (render(recommender, &key), recommender.newest_ms());
             drop(processor);
@@ -344,7 +339,7 @@ impl Worker {
     }
 
     fn render_hot(&mut self) {
-        let processor = self.model.read();
+        let processor = self.learner.model.read();
         let recommender = processor.recommender();
         let (lists, newest_ms) = (render::hot(recommender), recommender.newest_ms());
         drop(processor);
@@ -372,10 +367,10 @@ impl Worker {
         let mut step = std::mem::take(&mut self.step);
         step.entry.sequence = self.sequence + 1;
         for (input, span) in step.inputs.iter().zip(&step.entry.inputs) {
-            self.note_stands(input.clone(), Offset(span.to));
+            self.learner.note_stands(input.clone(), Offset(span.to));
         }
         self.sequence += 1;
-        self.commit_due = Instant::now() + self.cx.config.recommender_emit_interval;
+        self.commit_due = Instant::now() + self.emit_interval();
         self.metrics.stepped();
         // The one before is committed, so there is room; without a committer the stop is under way.
         drop(steps.try_send(step));
@@ -397,16 +392,17 @@ impl Worker {
     }
 
     fn note_progress(&self, exhausted: bool) {
-        self.feed.lag.store(self.inputs.lag(), Ordering::Relaxed);
-        let settled = exhausted && !self.untaken && self.step.is_empty() && !self.is_committing();
+        self.feed.lag.store(self.learner.inputs.lag(), Ordering::Relaxed);
+        let idle = exhausted && !self.untaken && self.step.is_empty() && !self.is_committing();
+        let settled = idle && self.rebuild.is_none();
         self.feed.settled.store(settled, Ordering::Release);
     }
 
     /// Waits for new records, for what is due, or for new topics.
     async fn wait(&mut self) {
         let waiter = DataWaiter::new();
-        self.inputs.register(&waiter);
-        if self.inputs.have_more() {
+        self.learner.inputs.register(&waiter);
+        if self.learner.inputs.have_more() {
             return;
         }
         let mut until = self.refresh_due;

@@ -105,6 +105,12 @@ impl Processor {
         self.recommender.take_changes(limit)
     }
 
+    /// Queues every user and every item as changed: what was written of them came from something else.
+    pub fn queue_everything(&mut self) {
+        self.recommender.queue_everything();
+        self.unsummarised = true;
+    }
+
     /// Whether anything was processed since this was last asked, so that hot lists may have changed. If so, the
     /// summaries of the operators are appended to `out`.
     pub fn take_summaries(&mut self, out: &mut Vec<Emission>) -> bool {

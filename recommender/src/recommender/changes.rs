@@ -37,6 +37,13 @@ impl Recommender {
         Changes { users, items, more }
     }
 
+    /// Queues every user and every item, as if all of them had changed.
+    pub fn queue_everything(&mut self) {
+        (0..self.state.users.len() as u32).for_each(|user| self.changed.users.add(user));
+        (0..self.state.items.len() as u32).for_each(|item| self.changed.items.add(item));
+        self.changed.hot = true;
+    }
+
     /// Whether hot lists may have changed since this was last asked.
     pub fn take_hot(&mut self) -> bool {
         std::mem::take(&mut self.changed.hot)

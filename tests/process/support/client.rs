@@ -13,6 +13,9 @@ use protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
 use protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
 use protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
@@ -165,6 +168,26 @@ impl Client {
         let answer = self.call(&request, 4);
         let response: CreateTopicsResponse<'_> = answer.decode();
         assert_eq!(response.topics[0].error_code, 0, "creating {}", response.topics[0].name);
+    }
+
+    /// Sets settings of every broker while it runs; the refusal's message if there is one.
+    pub(crate) fn alter_broker(&mut self, settings: &[(&str, &str)]) -> Result<(), String> {
+        let configs = settings.iter().map(|&(name, value)| AlterableConfig {
+            name: name.into(),
+            config_operation: 0,
+            value: Some(value.into()),
+        });
+        let resource = AlterConfigsResource {
+            resource_type: 4,
+            resource_name: "".into(),
+            configs: configs.collect(),
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+        let answer = self.call(&request, 1);
+        let answer: IncrementalAlterConfigsResponse<'_> = answer.decode();
+        let outcome = &answer.responses[0];
+        let message = outcome.error_message.as_deref().unwrap_or_default().to_owned();
+        if outcome.error_code == 0 { Ok(()) } else { Err(message) }
     }
 
     pub(crate) fn topic_id(&mut self, name: &str) -> TopicId {
