@@ -35,6 +35,7 @@ pub mod online;
 pub mod processor;
 mod ranking;
 mod recommender;
+mod segment;
 pub mod serving;
 pub mod state;
 pub mod trending;

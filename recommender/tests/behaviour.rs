@@ -126,9 +126,9 @@ fn users_without_a_history_get_what_their_like_take() {
     assert_eq!((young.0, first("nobody").0), (AnswerKind::ColdUser, AnswerKind::UnknownUser));
     assert_eq!(first("odd").1, first("nobody").1, "a segment nobody is left in says nothing");
     let list = |segment| recommender.hot(Scope::Segment(segment), HotWindow::AllTime, 9);
-    let counts: Vec<u32> = list("25-34/male").unwrap().items.iter().map(|item| item.count).collect();
+    let counts: Vec<u32> = list("age:25-34,gender:M").unwrap().items.iter().map(|item| item.count).collect();
     assert_eq!(counts, [60, 60]);
-    assert!(list("65-up/female").unwrap().items.is_empty() && list("old/men").is_none());
+    assert!(list("gender:F,age:65-up").unwrap().items.is_empty() && list("old,men").is_none());
     let saved = bytes(&recommender);
     assert_eq!(bytes(&Recommender::load(Config::default(), &saved).unwrap()), saved);
 }

@@ -59,7 +59,7 @@ impl Asker {
         let of_user = || user.and_then(|user| state.users.ring(user).liked().next());
         Self {
             user: user.map_or(0, |user| hash(state.users.id(user))),
-            segment: user.and_then(|user| state.segment(user)).map_or(0, |segment| segment.number()),
+            segment: user.and_then(|user| state.segment(user)).map_or(0, |segment| segment.at() as u64),
             scenario: scenario.map_or(0, hash),
             last: last.or_else(of_user),
         }

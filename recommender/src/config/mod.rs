@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::clicks::ClickSettings;
 use crate::ingest::action::Actions;
 use crate::judging::experiment::Experiment;
+use crate::segment::AgeBands;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
 
@@ -75,6 +76,9 @@ pub struct Config {
     pub(crate) time_ahead_max_ms: i64,
     pub(crate) dedup_ids_max: usize,
     pub(crate) clean_events: bool,
+    pub(crate) segment_ages: AgeBands,
+    pub(crate) segment_people_min: u32,
+    pub(crate) segment_topics: Vec<String>,
     pub(crate) memory_max: usize,
     pub(crate) users_max: usize,
     pub(crate) items_max: usize,
@@ -123,6 +127,9 @@ impl Default for Config {
             time_ahead_max_ms: 3_600_000,
             dedup_ids_max: 262_144,
             clean_events: true,
+            segment_ages: AgeBands::default(),
+            segment_people_min: 10,
+            segment_topics: Vec::new(),
             memory_max: 0,
             users_max: 1_000_000,
             items_max: 200_000,

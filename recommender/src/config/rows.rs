@@ -6,7 +6,11 @@ use super::values::{
 use super::{ConfigRow, Wrong, rules};
 use crate::cooccurrence::ROW_MAX;
 use crate::judging::experiment::Experiment;
+use crate::segment::AgeBands;
 use crate::state::ring::HISTORY_MAX;
+
+/// The longest name of a topic, in bytes, that has room for that of a segment behind it.
+const SEGMENTED_NAME_MAX: usize = 230;
 
 /// Every key.
 pub const ROWS: &[ConfigRow] = &[
@@ -103,6 +107,32 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| c.clean_events.to_string(),
         set: |c, v| put(&mut c.clean_events, v.parse().ok()),
         expected: "true or false",
+    },
+    ConfigRow {
+        key: "recommender.segment.ages",
+        doc: "The ages at which a band of users begins, in years; the first begins at 0. Each band and gender is a segment.",
+        get: |c| c.segment_ages.text(),
+        set: |c, v| put(&mut c.segment_ages, AgeBands::parse(v)),
+        expected: "a list of at most 31 rising ages from 1 to 149",
+    },
+    ConfigRow {
+        key: "recommender.segment.people.min",
+        doc: "From how many people on a segment is in a list: what fewer came to is not told.",
+        get: |c| c.segment_people_min.to_string(),
+        set: |c, v| put(&mut c.segment_people_min, within(v, 1, 1 << 30).map(|people| people as u32)),
+        expected: "1 to 1073741824",
+    },
+    ConfigRow {
+        key: "recommender.segment.topics",
+        doc: "Topics of behaviour whose events are written once more to the topic of who they are of: \
+              `TOPIC.AGES.GENDER`, with `F`, `M`, `other` or `unknown` for GENDER. None by default: it doubles what is \
+              written, in as many topics as there are segments.",
+        get: |c| c.segment_topics.join(","),
+        set: |c, v| {
+            let short = |topics: &Vec<String>| topics.iter().all(|topic| topic.len() <= SEGMENTED_NAME_MAX);
+            put(&mut c.segment_topics, Some(words(v)).filter(short))
+        },
+        expected: "a list of topics, each of at most 230 characters",
     },
     ConfigRow {
         key: "recommender.memory.max",

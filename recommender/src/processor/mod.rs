@@ -21,6 +21,8 @@
 //! | `emission` | a record to be written |
 //! | `dead_letter` | what was refused, and why |
 //! | `clean_events` | normalised events to a topic |
+//! | `segment_lists` | hot lists by age and gender |
+//! | `segment_topics` | events by age and gender |
 //! | `topics` | the names of the topics that are written |
 
 mod clean_events;
@@ -28,6 +30,8 @@ mod dead_letter;
 mod emission;
 mod operator;
 mod operators;
+mod segment_lists;
+mod segment_topics;
 pub mod topics;
 
 use serde::Serialize;
@@ -116,7 +120,7 @@ impl Processor {
     pub fn take_summaries(&mut self, out: &mut Vec<Emission>) -> bool {
         let changed = self.recommender.take_hot() | std::mem::take(&mut self.unsummarised);
         if changed {
-            self.operators.summarise(self.recommender.newest_ms(), out);
+            self.operators.summarise(&self.recommender, out);
         }
         changed
     }

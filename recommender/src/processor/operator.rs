@@ -33,8 +33,7 @@ pub(crate) trait Operator {
     fn learnt(&mut self, _seen: &Seen<'_>, _recommender: &Recommender, _out: &mut Vec<Emission>) {}
 
     /// Writes what is written now and then: after some thousand messages, and soon after the last.
-    /// `newest_ms` is the time of the newest event learnt, ms since 1970.
-    fn summarise(&mut self, _newest_ms: i64, _out: &mut Vec<Emission>) {}
+    fn summarise(&mut self, _recommender: &Recommender, _out: &mut Vec<Emission>) {}
 
     /// Forgets a user, as if it had never been.
     fn forget(&mut self, _user: &str) {}

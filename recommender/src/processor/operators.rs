@@ -3,6 +3,8 @@
 use super::clean_events::CleanEvents;
 use super::emission::Emission;
 use super::operator::Operator;
+use super::segment_lists::SegmentLists;
+use super::segment_topics::SegmentTopics;
 use crate::config::Config;
 use crate::ingest::rejection::Rejection;
 use crate::recommender::{Incoming, Recommender, Seen};
@@ -12,20 +14,26 @@ use crate::state::snapshot::{Reader, SnapshotError, Writer};
 #[derive(Debug)]
 pub(super) struct Operators {
     clean_events: CleanEvents,
+    segment_lists: SegmentLists,
+    segment_topics: SegmentTopics,
 }
 
 impl Operators {
     /// Those that the settings ask for, which have seen nothing yet.
     pub(super) fn new(config: &Config) -> Self {
-        Self { clean_events: CleanEvents::new(config) }
+        Self {
+            clean_events: CleanEvents::new(config),
+            segment_lists: SegmentLists::default(),
+            segment_topics: SegmentTopics::new(config),
+        }
     }
 
-    fn each(&self) -> [&dyn Operator; 1] {
-        [&self.clean_events]
+    fn each(&self) -> [&dyn Operator; 3] {
+        [&self.clean_events, &self.segment_lists, &self.segment_topics]
     }
 
-    fn each_mut(&mut self) -> [&mut dyn Operator; 1] {
-        [&mut self.clean_events]
+    fn each_mut(&mut self) -> [&mut dyn Operator; 3] {
+        [&mut self.clean_events, &mut self.segment_lists, &mut self.segment_topics]
     }
 
     /// Whether any of them listens to a topic.
@@ -49,8 +57,8 @@ impl Operators {
         self.each_mut().into_iter().for_each(|operator| operator.learnt(seen, recommender, out));
     }
 
-    pub(super) fn summarise(&mut self, newest_ms: i64, out: &mut Vec<Emission>) {
-        self.each_mut().into_iter().for_each(|operator| operator.summarise(newest_ms, out));
+    pub(super) fn summarise(&mut self, recommender: &Recommender, out: &mut Vec<Emission>) {
+        self.each_mut().into_iter().for_each(|operator| operator.summarise(recommender, out));
     }
 
     pub(super) fn forget(&mut self, user: &str) {

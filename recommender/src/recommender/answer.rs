@@ -10,9 +10,9 @@ use crate::ranking::candidates::{Breadth, Scratch, gather, gather_by};
 use crate::ranking::dislikes;
 use crate::ranking::fuse::ModelChoice;
 use crate::ranking::reasons::Witness;
+use crate::segment::Segment;
 use crate::serving::{Answer, AnswerKind, History, Recommended, Request};
 use crate::state::ring::Visit;
-use crate::state::segments::Segment;
 
 /// How many of a segment's items become candidates for one of it without a history.
 const SEGMENT_ASKED: usize = 100;
@@ -106,9 +106,10 @@ impl Recommender {
         let members = self.only(request)?;
         let (kind, user) = self.resolve(request, &mut scratch.history);
         let segment = user.filter(|_| scratch.history.is_empty()).and_then(|user| self.state.segment(user));
+        let people_min = self.config.segment_people_min;
+        let segment = segment.filter(|&segment| self.state.segments.people(segment) >= people_min);
         let own = segment
-            .map_or_else(Vec::new, |segment| self.state.segments.top(segment, SEGMENT_ASKED, |_| true));
-        let own: Vec<ItemIdx> = own.into_iter().map(|(item, _)| item).collect();
+            .map_or_else(Vec::new, |segment| self.state.segments.top_of(segment, people_min, SEGMENT_ASKED));
         let breadth = match (choice, &members) {
             (ModelChoice::Optional(place), _) => {
                 let history = std::mem::take(&mut scratch.history);

@@ -109,6 +109,7 @@ impl Recommender {
     fn apply_observed(
         &mut self,
         event: &Event<'_>,
+        of_one_user: bool,
         message: &Incoming<'_>,
         observer: &mut impl Observer,
     ) -> Result<(), Rejection> {
@@ -116,7 +117,7 @@ impl Recommender {
         let clean = clean::check(event, message.time_ms, &config)?;
         let id = self.seen.check(event, config.dedup_ids_max)?;
         let (user, action) = (clean.user.as_deref(), config.actions.word(clean.action));
-        let seen = Seen { message, event, user, action, weight: clean.weight };
+        let seen = Seen { message, event, user, action, weight: clean.weight, of_one_user };
         observer.admit(&seen, self)?;
         self.learn(event, &clean, id, message.position);
         observer.learnt(&seen, self);
@@ -245,9 +246,10 @@ impl Recommender {
         if events.len() > max {
             return Err(Rejection::TooManyItems { count: events.len(), max });
         }
+        let of_one_user = events.iter().all(|event| clean::is_of_same_user(event, &events[0]));
         let mut rejected: Vec<(usize, Rejection)> = Vec::new();
         for (line, event) in events.iter().enumerate() {
-            if let Err(rejection) = self.apply_observed(event, message, observer) {
+            if let Err(rejection) = self.apply_observed(event, of_one_user, message, observer) {
                 rejected.push((line, rejection));
             }
         }

@@ -4,8 +4,8 @@ use super::Recommender;
 use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
 use crate::ids::ItemIdx;
+use crate::segment::Group;
 use crate::serving::{HotItem, HotList, Scope, Similar};
-use crate::state::segments::Segment;
 
 impl Recommender {
     /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
@@ -69,10 +69,16 @@ impl Recommender {
     }
 
     fn hot_of_segment(&self, name: &str, window: HotWindow, n: usize) -> Option<HotList> {
-        let segment = Segment::from_name(name).filter(|_| window == HotWindow::AllTime)?;
-        let top = self.state.segments.top(segment, n, self.shown(None));
+        let group = self.state.segments.bands().group(name).filter(|_| window == HotWindow::AllTime)?;
+        Some(self.hot_of_group(group, n))
+    }
+
+    /// What most of a group of people came to, of all time.
+    pub(crate) fn hot_of_group(&self, group: Group, n: usize) -> HotList {
+        let segments = &self.state.segments;
+        let top = segments.top(group, self.config.segment_people_min, n, self.shown(None));
         let ranked = top.into_iter().map(|(item, count)| (item, f64::from(count), count)).collect();
-        Some(self.list(Scope::Segment(name), window, None, ranked))
+        self.list(Scope::Segment(&segments.bands().name(group)), HotWindow::AllTime, None, ranked)
     }
 
     /// The items of a scope, in order of index, or `None` for all; nothing if there is no such scope.
@@ -116,6 +122,15 @@ impl Recommender {
             as_of: self.state.newest_ms,
             items: items.collect(),
         }
+    }
+
+    /// The segment of a user, as the end of a topic's name.
+    pub(crate) fn segment_of(&self, user: Option<&str>) -> String {
+        let user = user.and_then(|user| self.state.users.find(user));
+        let attributes = user.and_then(|user| self.state.users.attributes(user));
+        let bands = self.state.segments.bands();
+        let (age, gender) = attributes.map_or((None, None), |known| (known.age, known.gender.as_deref()));
+        bands.suffix(bands.segment(age, gender))
     }
 
     /// Whether a user is known.

@@ -39,6 +39,7 @@ use crate::models::set::Models;
 use crate::models::{COLUMNS, OPTIONAL, column_name, optional_of};
 use crate::ranking::candidates::{Scratch, Sources};
 use crate::ranking::fuse::Fusion;
+use crate::state::segments::Segments;
 use crate::state::{Limits, State};
 use changes::Changed;
 
@@ -78,11 +79,12 @@ impl Recommender {
 
     /// An empty recommender in which these optional models learn too, beside the fusion.
     pub(crate) fn observing(config: Config, observed: &[usize]) -> Self {
+        let segments = Segments::new(config.segment_ages.clone());
         Self {
             models: Models::new(&config, observed),
             clicks: Clicks::new(&config),
             config: Arc::new(config),
-            state: State::default(),
+            state: State { segments, ..State::default() },
             seen: SeenIds::default(),
             fusion: Fusion::default(),
             counters: Counters::default(),

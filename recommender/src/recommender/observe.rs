@@ -17,6 +17,8 @@ pub struct Seen<'a> {
     pub action: &'a str,
     /// What the action says for the item, after the event's rating.
     pub weight: f32,
+    /// Whether all the events of the message are of the same user.
+    pub of_one_user: bool,
 }
 
 /// Is shown what becomes of the events of a message.

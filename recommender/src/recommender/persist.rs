@@ -51,6 +51,9 @@ impl Recommender {
         }
         let mut loaded = Self::new(config);
         loaded.state = State::load(body)?;
+        if *loaded.state.segments.bands() != loaded.config.segment_ages {
+            return Err(SnapshotError::Settings("recommender.segment.ages"));
+        }
         loaded.seen = SeenIds::load(body)?;
         loaded.fusion = Fusion::load(body)?;
         loaded.models.load(body)?;

@@ -56,7 +56,7 @@ static WINDOW: Parameter = Parameter {
 static SCOPE: Parameter = Parameter {
     name: "scope",
     form: Form::Text,
-    about: "Which items: all, category=NAME, or with window=all-time segment=AGES/GENDER, such as 25-34/female.",
+    about: "Which items: all, category=NAME, or of people segment=age:25-34,gender:F or one of the two, over all-time.",
 };
 static TRENDING: Parameter = Parameter {
     name: "trending",
@@ -315,8 +315,9 @@ impl Ask {
             Kind::Neighbours => Asked::Neighbours { user_id: given.id(&USER)?, n: count(given)? },
             Kind::Hot => {
                 let trending = given.flag(&TRENDING)?;
-                let window = window(given, trending)?;
-                Asked::Hot { n: count(given)?, window, scope: scope(given, window, trending)?, trending }
+                let scope = scope(given)?;
+                let window = window(given, &scope, trending)?;
+                Asked::Hot { n: count(given)?, window, scope, trending }
             }
         };
         Ok(Self(asked))
@@ -487,25 +488,27 @@ fn some(given: &mut Parameters<'_>, parameter: &Parameter) -> Result<Vec<String>
     if ids.is_empty() { Err(AskError::expected(parameter, "at least one id")) } else { Ok(ids) }
 }
 
-/// The window of a hot list; one that slides if it is to say what is trending.
-fn window(given: &mut Parameters<'_>, trending: bool) -> Result<HotWindow, AskError> {
+/// The window of a hot list; one that slides if it is to say what is trending. People are counted for all time only.
+fn window(given: &mut Parameters<'_>, scope: &Among, trending: bool) -> Result<HotWindow, AskError> {
     let chosen = given.has(&WINDOW);
     let window = given.word(&WINDOW, HotWindow::from_name)?.unwrap_or(HotWindow::Decayed);
-    match (trending, window) {
-        (true, _) if !chosen => Ok(HotWindow::Hour),
-        (true, HotWindow::Decayed | HotWindow::AllTime) => {
+    match (scope, trending, window) {
+        (Among::Segment(_), false, window) if !chosen || window == HotWindow::AllTime => Ok(HotWindow::AllTime),
+        (Among::Segment(_), ..) => Err(AskError::expected(&SCOPE, SEGMENT)),
+        (_, true, _) if !chosen => Ok(HotWindow::Hour),
+        (_, true, HotWindow::Decayed | HotWindow::AllTime) => {
             Err(AskError::expected(&WINDOW, "one that slides, such as 1h, with `trending`"))
         }
-        (_, window) => Ok(window),
+        (_, _, window) => Ok(window),
     }
 }
 
 /// What a segment's list is asked for with.
 const SEGMENT: &str =
-    "segment=AGES/GENDER such as segment=25-34/female, with window=all-time and without trending";
+    "segment=age:25-34,gender:F or one of the two, with window=all-time and without trending";
 
 /// The items that a hot list is about.
-fn scope(given: &mut Parameters<'_>, window: HotWindow, trending: bool) -> Result<Among, AskError> {
+fn scope(given: &mut Parameters<'_>) -> Result<Among, AskError> {
     let scope = match (given.text(&SCOPE)?, given.text(&options::CATEGORY)?) {
         (Some(_), Some(_)) => {
             return Err(AskError::expected(&SCOPE, "either `scope` or `category`, not both"));
@@ -519,11 +522,8 @@ fn scope(given: &mut Parameters<'_>, window: HotWindow, trending: bool) -> Resul
     }
     match scope.split_once('=') {
         Some(("category", name)) => Ok(Among::Category(name.to_owned())),
-        Some(("segment", name)) if window == HotWindow::AllTime && !trending => {
-            Ok(Among::Segment(name.to_owned()))
-        }
-        Some(("segment", _)) => Err(AskError::expected(&SCOPE, SEGMENT)),
-        _ => Err(AskError::expected(&SCOPE, "all, category=NAME or segment=AGES/GENDER")),
+        Some(("segment", name)) => Ok(Among::Segment(name.to_owned())),
+        _ => Err(AskError::expected(&SCOPE, "all, category=NAME or segment=age:AGES,gender:GENDER")),
     }
 }
 
@@ -586,7 +586,8 @@ mod tests {
             (json!({"window": "1h"}), "scope"),
             (json!({"ask": "hot"}), "scope"),
             (json!({"ask": "hot", "trending": true}), "scope"),
-            (json!({"window": "all-time", "scope": "segment=any/male"}), "scope"),
+            (json!({"window": "all-time", "scope": "segment=gender:male"}), "scope"),
+            (json!({"ask": "hot", "scope": "segment=gender:F,age:25-34"}), "scope"),
             (json!({"ask": "neighbours", "user_id": "cid"}), "users"),
         ] {
             let answer = asked(&question).unwrap_or_else(|error| panic!("{question}: {error}"));
@@ -614,6 +615,8 @@ mod tests {
             (json!({"item_id": "sofa"}), "unknown-item", "sofa"),
             (json!({"ask": "neighbours", "user_id": "eve"}), "unknown-user", "eve"),
             (json!({"ask": "hot", "category": "garden"}), "unknown-category", "garden"),
+            (json!({"ask": "hot", "scope": "segment=25-34"}), "bad-parameter", "`scope`"),
+            (json!({"window": "1h", "scope": "segment=gender:F"}), "bad-parameter", "`scope`"),
             (json!({"ask": "hot", "scope": "all", "category": "sleep"}), "bad-parameter", "not both"),
             (
                 json!({"window": "all-time", "trending": true}),

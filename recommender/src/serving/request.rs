@@ -91,7 +91,7 @@ pub enum Scope<'a> {
     All,
     /// The items of a category.
     Category(&'a str),
-    /// What the people of an age band and gender came to, such as `25-34/female`, `any/male` or `65-up/any`: of all time
-    /// only, each person counting once.
+    /// What the people of an age band, a gender or both came to, such as `age:25-34,gender:F` or `gender:unknown`: of all
+    /// time only, each person counting once.
     Segment(&'a str),
 }

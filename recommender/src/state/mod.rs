@@ -29,13 +29,14 @@ pub mod window;
 use crate::cooccurrence::Pairs;
 use crate::hot::Hot;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
+use crate::segment::Segment;
 use items::Items;
 use memory::{Bound, Dropped};
 use notes::{Fatigue, Notes};
 use positions::Sources;
 use postings::Postings;
 use ring::{Ring, Visit};
-use segments::{Segment, Segments};
+use segments::Segments;
 use snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use users::{UserAttributes, Users};
 
@@ -229,7 +230,7 @@ impl State {
     /// Replaces what is known of a user apart from behaviour.
     pub(crate) fn describe_user(&mut self, user: UserIdx, attributes: UserAttributes) {
         let old = self.segment(user);
-        let new = Segment::of(&attributes);
+        let new = self.segments.of(&attributes);
         self.users.set_attributes(user, Some(attributes));
         if old != new {
             let liked = self.users.liked(user);
@@ -240,7 +241,7 @@ impl State {
 
     /// The segment a user is of, if anything is known.
     pub(crate) fn segment(&self, user: UserIdx) -> Option<Segment> {
-        self.users.attributes(user).and_then(Segment::of)
+        self.users.attributes(user).and_then(|attributes| self.segments.of(attributes))
     }
 
     /// Notes what must not be shown again, or may be.

@@ -17,91 +17,67 @@
 //! as if twenty more people of the segment had taken what everyone takes.
 //!
 //! # Bounds
-//! 4 bytes for each item and each of at most 31 segments that anyone is in.
+//! 4 bytes for each item and each segment that anyone is in: at most 31 by default, 132 with as many bands as there may be.
 
 use super::memory::doubling;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use super::users::UserAttributes;
 use crate::ids::{ItemIdx, Renumbering};
-
-/// Upper ends of the age bands in years, exclusive; one band is above the last, one for unknown ages before all.
-const AGES: [f64; 6] = [18.0, 25.0, 35.0, 45.0, 55.0, 65.0];
-
-const BANDS: [&str; 8] = ["any", "0-17", "18-24", "25-34", "35-44", "45-54", "55-64", "65-up"];
-
-const GENDERS: [&str; 4] = ["any", "female", "male", "other"];
-
-const SEGMENTS: usize = BANDS.len() * GENDERS.len();
+use crate::segment::{AgeBands, Group, Segment};
 
 /// How many people's worth of everyone's taste a segment starts with.
 const PRIOR: f64 = 20.0;
 
-/// An age band and a gender, of which at least one is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Segment(usize);
-
-impl Segment {
-    /// The segment of a user, if anything is known.
-    pub(crate) fn of(attributes: &UserAttributes) -> Option<Self> {
-        let known = attributes.age.filter(|age| (0.0..150.0).contains(age));
-        let band = known.map_or(0, |age| 1 + AGES.iter().filter(|&&end| age >= end).count());
-        let gender = match attributes.gender.as_deref().map(|text| text.trim().to_lowercase()).as_deref() {
-            None | Some("" | "unknown" | "any") => 0,
-            Some("f" | "female" | "w" | "woman") => 1,
-            Some("m" | "male" | "man") => 2,
-            Some(_) => 3,
-        };
-        let number = band * GENDERS.len() + gender;
-        (number > 0).then_some(Self(number))
-    }
-
-    /// Its number, above 0.
-    pub(crate) fn number(self) -> u64 {
-        self.0 as u64
-    }
-
-    /// The segment of a name such as `25-34/female`, `any/male` or `65-up/any`.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let (band, gender) = name.split_once('/')?;
-        let band = BANDS.iter().position(|&known| known == band)?;
-        let gender = GENDERS.iter().position(|&known| known == gender)?;
-        let number = band * GENDERS.len() + gender;
-        (number > 0).then_some(Self(number))
-    }
-}
-
 /// The counts of every segment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Segments {
+    bands: AgeBands,
     counts: Vec<Vec<u32>>,
-    people: [u32; SEGMENTS],
+    people: Vec<u32>,
 }
 
 impl Default for Segments {
     fn default() -> Self {
-        Self { counts: vec![Vec::new(); SEGMENTS], people: [0; SEGMENTS] }
+        Self::new(AgeBands::default())
     }
 }
 
 impl Segments {
+    /// Of people in these bands, none of whom came to anything yet.
+    pub(crate) fn new(bands: AgeBands) -> Self {
+        let segments = bands.segments().count();
+        Self { bands, counts: vec![Vec::new(); segments], people: vec![0; segments] }
+    }
+
+    /// How ages fall into bands.
+    pub(crate) fn bands(&self) -> &AgeBands {
+        &self.bands
+    }
+
+    /// The segment of a user, if anything is known.
+    pub(crate) fn of(&self, attributes: &UserAttributes) -> Option<Segment> {
+        let segment = self.bands.segment(attributes.age, attributes.gender.as_deref());
+        segment.is_known().then_some(segment)
+    }
+
     /// Counts an item that a user came to for the first time; `first`: as its first item at all.
     pub(crate) fn count(&mut self, segment: Segment, item: ItemIdx, first: bool) {
-        let counts = &mut self.counts[segment.0];
+        let counts = &mut self.counts[segment.at()];
         if counts.len() <= item.at() {
             counts.resize(item.at() + 1, 0);
         }
         counts[item.at()] = counts[item.at()].saturating_add(1);
-        self.people[segment.0] += u32::from(first);
+        self.people[segment.at()] += u32::from(first);
     }
 
     /// Takes back all the items a user came to.
     pub(crate) fn uncount(&mut self, segment: Segment, items: &[ItemIdx]) {
         for item in items {
-            if let Some(count) = self.counts[segment.0].get_mut(item.at()) {
+            if let Some(count) = self.counts[segment.at()].get_mut(item.at()) {
                 *count = count.saturating_sub(1);
             }
         }
-        let people = &mut self.people[segment.0];
+        let people = &mut self.people[segment.at()];
         *people = people.saturating_sub(u32::from(!items.is_empty()));
     }
 
@@ -112,19 +88,27 @@ impl Segments {
 
     /// How many of a segment came to anything.
     pub(crate) fn people(&self, segment: Segment) -> u32 {
-        self.people[segment.0]
+        self.people[segment.at()]
     }
 
-    /// The `n` items that most of a segment came to, most first, each with how many.
+    /// The `n` items that most of a group came to, most first, each with how many.
+    ///
+    /// Segments of fewer than `people_min` people are left out, of sums too: what they came to cannot be told, not by
+    /// subtracting one list from another either.
     pub(crate) fn top(
         &self,
-        segment: Segment,
+        group: Group,
+        people_min: u32,
         n: usize,
         keep: impl Fn(ItemIdx) -> bool,
     ) -> Vec<(ItemIdx, u32)> {
-        let counts = self.counts[segment.0].iter().copied();
-        let items = (0..).map(ItemIdx).zip(counts);
-        let mut top: Vec<(ItemIdx, u32)> = items.filter(|&(item, count)| count > 0 && keep(item)).collect();
+        let shown = |&segment: &Segment| group.has(segment) && self.people(segment) >= people_min;
+        let shown: Vec<&[u32]> =
+            self.bands.segments().filter(shown).map(|segment| &*self.counts[segment.at()]).collect();
+        let items = shown.iter().map(|counts| counts.len()).max().unwrap_or(0);
+        let sum = |at: usize| shown.iter().map(|counts| counts.get(at).copied().unwrap_or(0)).sum::<u32>();
+        let counted = (0..items).map(|at| (ItemIdx(at as u32), sum(at)));
+        let mut top: Vec<(ItemIdx, u32)> = counted.filter(|&(item, count)| count > 0 && keep(item)).collect();
         let most_first = |a: &(ItemIdx, u32), b: &(ItemIdx, u32)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
         if top.len() > n && n > 0 {
             top.select_nth_unstable_by(n - 1, most_first);
@@ -134,9 +118,15 @@ impl Segments {
         top
     }
 
+    /// The `n` items that most of a segment came to, if it is of at least `people_min` people.
+    pub(crate) fn top_of(&self, segment: Segment, people_min: u32, n: usize) -> Vec<ItemIdx> {
+        let top = self.top(Group::from(segment), people_min, n, |_| true);
+        top.into_iter().map(|(item, _)| item).collect()
+    }
+
     /// How much more a segment takes an item than everyone does; `users` of `total` came to it.
     pub(crate) fn lift(&self, segment: Segment, item: ItemIdx, users: u32, total: u32) -> f32 {
-        let own = self.counts[segment.0].get(item.at()).copied().unwrap_or(0);
+        let own = self.counts[segment.at()].get(item.at()).copied().unwrap_or(0);
         let share = (f64::from(users) + 1.0) / (f64::from(total) + 1.0);
         let people = f64::from(self.people(segment));
         ((f64::from(own) + PRIOR * share) / ((people + PRIOR) * share)) as f32
@@ -149,17 +139,18 @@ impl Segments {
 
     /// Most bytes that so many counts may take.
     pub(crate) fn size_bound(&self) -> usize {
-        SEGMENTS * 24 + self.counts.iter().map(|counts| doubling::<u32>(counts.len())).sum::<usize>()
+        self.counts.len() * 28 + self.counts.iter().map(|counts| doubling::<u32>(counts.len())).sum::<usize>()
     }
 
     /// Bytes held, by capacity.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.counts.capacity() * 24 + self.counts.iter().map(|counts| counts.capacity() * 4).sum::<usize>()
+        self.counts.capacity() * 28 + self.counts.iter().map(|counts| counts.capacity() * 4).sum::<usize>()
     }
 }
 
 impl Snapshot for Segments {
     fn save(&self, out: &mut Writer) {
+        out.text(&self.bands.text());
         for (counts, &people) in self.counts.iter().zip(&self.people) {
             out.u32(people);
             // Without what comes after the last count, of which it depends on who was forgotten whether it is there.
@@ -170,7 +161,8 @@ impl Snapshot for Segments {
     }
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let mut segments = Self::default();
+        let bands = AgeBands::parse(input.text()?).ok_or(SnapshotError::Malformed("age bands"))?;
+        let mut segments = Self::new(bands);
         for (counts, people) in segments.counts.iter_mut().zip(&mut segments.people) {
             *people = input.u32()?;
             for _ in 0..input.count(4)? {
@@ -185,47 +177,53 @@ impl Snapshot for Segments {
 mod tests {
     use super::*;
 
-    fn segment(age: Option<f64>, gender: Option<&str>) -> Option<Segment> {
-        Segment::of(&UserAttributes { age, gender: gender.map(str::to_owned) })
+    fn segment(age: f64, gender: Option<&str>) -> Segment {
+        AgeBands::default().segment(Some(age), gender)
+    }
+
+    fn named(name: &str) -> Group {
+        AgeBands::default().group(name).unwrap()
     }
 
     #[test]
-    fn bands_and_genders() {
-        for (age, gender, name) in [
-            (Some(17.9), None, "0-17/any"),
-            (Some(18.0), Some("F"), "18-24/female"),
-            (Some(34.0), Some("male"), "25-34/male"),
-            (Some(90.0), Some("x"), "65-up/other"),
-            (None, Some(" M "), "any/male"),
-            (Some(-1.0), Some("w"), "any/female"),
-            (Some(f64::INFINITY), Some("w"), "any/female"),
+    fn small_segments_are_in_no_list() {
+        let mut segments = Segments::default();
+        let item = ItemIdx(3);
+        for (age, gender, people) in [(30.0, "f", 12), (40.0, "f", 3), (30.0, "m", 10)] {
+            (0..people).for_each(|_| segments.count_all(segment(age, Some(gender)), &[item]));
+        }
+        let count = |name, least| segments.top(named(name), least, 5, |_| true).first().map(|&(_, n)| n);
+        for (name, of_all, of_ten) in [
+            ("age:25-34,gender:F", Some(12), Some(12)),
+            ("age:35-44,gender:F", Some(3), None),
+            ("age:35-44", Some(3), None),
+            ("age:25-34", Some(22), Some(22)),
+            // Not 15: less those of 25 to 34 it would say what the three came to.
+            ("gender:F", Some(15), Some(12)),
+            ("gender:other", None, None),
         ] {
-            assert_eq!(segment(age, gender), Segment::from_name(name), "{name}");
-            assert!(Segment::from_name(name).is_some(), "{name}");
+            assert_eq!((count(name, 1), count(name, 10)), (of_all, of_ten), "{name}");
         }
-        assert_eq!((segment(None, None), segment(Some(200.0), Some(""))), (None, None));
-        for name in ["", "any/any", "18-24", "18-25/male", "18-24/f"] {
-            assert_eq!(Segment::from_name(name), None, "{name}");
-        }
+        assert_eq!(segments.top_of(segment(40.0, Some("f")), 10, 5), []);
     }
 
     #[test]
     fn lists_and_lift_by_hand() {
         let mut segments = Segments::default();
-        let own = segment(Some(30.0), Some("f")).unwrap();
+        let own = segment(30.0, Some("f"));
         let (a, b) = (ItemIdx(0), ItemIdx(1));
         // Ten people: all came to a, two to b.
         for n in 0..10 {
             let items = if n < 2 { vec![a, b] } else { vec![a] };
             segments.count_all(own, &items);
         }
-        assert_eq!(segments.top(own, 5, |_| true), [(a, 10), (b, 2)]);
-        assert_eq!(segments.top(own, 1, |item| item != a), [(b, 2)]);
+        assert_eq!(segments.top(own.into(), 1, 5, |_| true), [(a, 10), (b, 2)]);
+        assert_eq!(segments.top(own.into(), 1, 1, |item| item != a), [(b, 2)]);
         // Of 99 people 9 came to a: p = 10/100, (10 + 2)/(30·.1) = 4; 19 came to b: p = .2, (2 + 4)/(30·.2) = 1.
         assert!((segments.lift(own, a, 9, 99) - 4.0).abs() < 1e-6);
         assert!((segments.lift(own, b, 19, 99) - 1.0).abs() < 1e-6);
         assert!((segments.lift(own, ItemIdx(7), 19, 99) - 4.0 / 6.0).abs() < 1e-6);
-        let strangers = segment(Some(70.0), None).unwrap();
+        let strangers = segment(70.0, None);
         assert!((segments.lift(strangers, a, 9, 99) - 1.0).abs() < 1e-6, "of whom nothing is known");
         let mut out = Writer::default();
         segments.save(&mut out);
