@@ -493,7 +493,9 @@ fn window(given: &mut Parameters<'_>, scope: &Among, trending: bool) -> Result<H
     let chosen = given.has(&WINDOW);
     let window = given.word(&WINDOW, HotWindow::from_name)?.unwrap_or(HotWindow::Decayed);
     match (scope, trending, window) {
-        (Among::Segment(_), false, window) if !chosen || window == HotWindow::AllTime => Ok(HotWindow::AllTime),
+        (Among::Segment(_), false, window) if !chosen || window == HotWindow::AllTime => {
+            Ok(HotWindow::AllTime)
+        }
         (Among::Segment(_), ..) => Err(AskError::expected(&SCOPE, SEGMENT)),
         (_, true, _) if !chosen => Ok(HotWindow::Hour),
         (_, true, HotWindow::Decayed | HotWindow::AllTime) => {
