@@ -171,6 +171,7 @@ mod tests {
             ("recommender.fatigue.impressions.max", "2"),
             ("recommender.models", "ease,user-user,item-ratings,session-knn,content,friends"),
             ("recommender.ease.items.max", "16"),
+            ("recommender.segment.people.min", "1"),
         ] {
             config.set(key, value).unwrap();
         }
@@ -248,7 +249,7 @@ mod tests {
             answered.insert(format!("trending {}", item.item_id), item.score);
         }
         for ages in ["18-24", "25-34", "35-44", "45-54", "55-64"] {
-            let scope = format!("{ages}/female");
+            let scope = format!("age:{ages},gender:F");
             for item in recommender.hot(Scope::Segment(&scope), HotWindow::AllTime, 99).unwrap().items {
                 answered.insert(format!("{scope} {}", item.item_id), item.score);
             }
