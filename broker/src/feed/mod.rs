@@ -15,6 +15,7 @@
 //! | `render` | the JSON of lists |
 //! | `step` | what one transaction holds |
 //! | `output` | records into batches |
+//! | `fit` | dead letters too large for their topic, cut |
 //! | `commit` | steps into transactions |
 //! | `journal` | steps as they are written down, to be followed after a restart |
 //! | `snapshot`, `keep` | everything learnt, in a file; when |
@@ -32,6 +33,7 @@
 
 mod answer;
 mod commit;
+mod fit;
 mod input;
 mod journal;
 mod keep;

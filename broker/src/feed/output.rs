@@ -10,7 +10,7 @@ use protocol::types::{PartitionIndex, Sequence, TimestampMs};
 use recommender::processor::topics;
 use recommender::{Body, Emission};
 
-use super::journal;
+use super::{fit, journal};
 use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
 use crate::coordinator::transaction::state::Producer;
 use crate::partitioner::partition_of;
@@ -119,26 +119,29 @@ pub(super) fn lay_out<'r>(
     producer: &Producer,
     records: &'r [Outgoing],
 ) -> Result<Batches<'r>, CatalogError> {
-    // Partitions of each topic, and the bytes of a batch.
-    let mut topics: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    // Partitions of each topic, and the most bytes of a batch.
+    let mut known_topics: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut open: BTreeMap<(&'r str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
     let mut done = Batches::new();
     let begin = |sequence: i32| {
         BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
     };
     for record in records {
-        let (count, batch_bytes) = match topics.get(&*record.topic) {
+        let (count, max_bytes) = match known_topics.get(&*record.topic) {
             Some(known) => *known,
             None => {
                 let topic = topic(catalog, &record.topic)?;
-                let known = (topic.partitions().len(), BATCH_BYTES.min(topic.config().max_message_bytes));
-                topics.insert(&record.topic, known);
+                let known = (topic.partitions().len(), topic.config().max_message_bytes);
+                known_topics.insert(&record.topic, known);
                 known
             }
         };
+        let batch_bytes = BATCH_BYTES.min(max_bytes);
         let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
         let at = (&*record.topic, index);
         let (batch, sequence) = open.entry(at).or_insert_with(|| (begin(0), 0));
+        let cut = (record.topic == topics::DEAD_LETTER).then(|| fit::cut(record, max_bytes)).flatten();
+        let record = cut.as_ref().unwrap_or(record);
         if batch.record_count() > 0 && batch.size_bytes() + record.size_bytes() > batch_bytes {
             let full = std::mem::replace(batch, begin(*sequence));
             done.entry(at).or_default().push(full.build());
