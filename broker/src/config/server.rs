@@ -395,6 +395,7 @@ impl ServerConfig {
             return Err(ConfigError::Conflict(message.into()));
         }
         self.check_consumer_groups()?;
+        self.recommender().check().map_err(ConfigError::Conflict)?;
         super::TopicConfig::effective(self, &BTreeMap::new()).map(drop)
     }
 

@@ -150,13 +150,13 @@ impl Learner {
                 headers: &headers,
                 time_ms: time_of(record, &processor),
             };
-            let processed = processor.process(&message, &mut self.emissions);
+            // What was refused is among the emissions.
+            drop(processor.process(&message, &mut self.emissions));
             let Some((step, metrics)) = &mut live else { return self.emissions.clear() };
-            match processed {
-                Ok(applied) => metrics.refused(&applied.rejected),
-                Err(rejection) => metrics.refused(&[rejection]),
-            }
             for emission in self.emissions.drain(..) {
+                if let Some(reason) = emission.refused_because() {
+                    metrics.refused(reason);
+                }
                 step.write(Outgoing::because_of(record, emission, now));
             }
         });

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use recommender::Rejection;
 use storage::Clock;
 
 use crate::metrics::{Counter, Metrics};
@@ -14,7 +13,7 @@ use crate::metrics::{Counter, Metrics};
 pub(super) struct FeedMetrics {
     records: Counter,
     /// By reason, as they come up.
-    refused: HashMap<&'static str, Counter>,
+    refused: HashMap<String, Counter>,
     registry: Arc<Metrics>,
     lists: Counter,
     steps: Counter,
@@ -80,16 +79,16 @@ impl FeedMetrics {
         self.answers.inc_by(questions as u64);
     }
 
-    /// Notes events that were refused.
-    pub(super) fn refused(&mut self, rejections: &[Rejection]) {
+    /// Notes a message or event that was refused.
+    pub(super) fn refused(&mut self, reason: &str) {
+        if let Some(counter) = self.refused.get(reason) {
+            return counter.inc();
+        }
         let (name, help) =
             ("kindred_recommender_rejected_total", "Events that the recommender refused, by reason.");
-        for rejection in rejections {
-            let reason = rejection.code();
-            let registry = &self.registry;
-            let counter = self.refused.entry(reason);
-            counter.or_insert_with(|| registry.counter(name, help, &[("reason", reason)])).inc();
-        }
+        let counter = self.registry.counter(name, help, &[("reason", reason)]);
+        counter.inc();
+        self.refused.insert(reason.to_owned(), counter);
     }
 
     /// Notes lists that are to be written.

@@ -13,9 +13,12 @@ use thiserror::Error;
 use crate::clicks::ClickSettings;
 use crate::ingest::action::Actions;
 use crate::judging::experiment::Experiment;
+use crate::processor::monitors::MonitorRule;
+use crate::processor::regressions::RegressionRule;
 use crate::segment::AgeBands;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
+use rules::Rules;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -79,6 +82,8 @@ pub struct Config {
     pub(crate) segment_ages: AgeBands,
     pub(crate) segment_people_min: u32,
     pub(crate) segment_topics: Vec<String>,
+    pub(crate) monitors: Rules<MonitorRule>,
+    pub(crate) regressions: Rules<RegressionRule>,
     pub(crate) memory_max: usize,
     pub(crate) users_max: usize,
     pub(crate) items_max: usize,
@@ -130,6 +135,8 @@ impl Default for Config {
             segment_ages: AgeBands::default(),
             segment_people_min: 10,
             segment_topics: Vec::new(),
+            monitors: Rules::default(),
+            regressions: Rules::default(),
             memory_max: 0,
             users_max: 1_000_000,
             items_max: 200_000,
@@ -197,6 +204,25 @@ impl Config {
         })
     }
 
+    /// Makes sure that the rules agree with each other: none may write a topic that is read, or what it writes would come
+    /// back to it.
+    ///
+    /// # Errors
+    /// What is wrong, in one line that names the rule.
+    pub fn check(&self) -> Result<(), String> {
+        for rule in self.regressions.iter() {
+            let is_heard = self.monitors.iter().any(|other| other.topic == rule.output)
+                || self.regressions.iter().any(|other| other.topic == rule.output);
+            if is_heard || self.role(&rule.output).is_some() {
+                let (name, output) = (&rule.name, &rule.output);
+                return Err(format!(
+                    "`recommender.regressions`: rule `{name}` writes `{output}`, which is read"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Every topic that is read.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         let lists = [&self.topics_events, &self.topics_items, &self.topics_users];
@@ -251,6 +277,24 @@ mod tests {
         assert!(config.set("recommender.action.weights", "click:much").is_err());
         assert!(config.set("recommender.action.weights", "click:5, levitate:1").is_ok());
         assert!(config.actions().find("levitate").is_some());
+    }
+
+    #[test]
+    fn no_rule_writes_what_is_read() {
+        let check = |settings: &[(&str, &str)]| {
+            let mut config = Config::default();
+            settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+            config.check()
+        };
+        let said = Err("`recommender.regressions`: rule `a` writes `x`, which is read".to_owned());
+        assert_eq!(
+            check(&[("recommender.regressions", "a: topic=p, b: topic=q output=p.predictions")]),
+            Ok(())
+        );
+        assert_eq!(check(&[("recommender.regressions", "a: topic=p output=x, b: topic=x")]), said);
+        let rule = ("recommender.regressions", "a: topic=p output=x");
+        assert_eq!(check(&[rule, ("recommender.monitors", "m: topic=x")]), said);
+        assert_eq!(check(&[rule, ("recommender.topics.items", "x")]), said);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The table of settings: one row a key.
 
 use super::values::{
-    finite, join_pairs, join_rules, known_models, positive, put, put_rules, share, split_pairs, within, words,
+    finite, join_pairs, join_rules, known_models, positive, put, put_rules, read_rules, share, split_pairs,
+    within, words,
 };
 use super::{ConfigRow, Wrong, rules};
 use crate::cooccurrence::ROW_MAX;
 use crate::judging::experiment::Experiment;
+use crate::processor::monitors::MonitorRule;
+use crate::processor::regressions::RegressionRule;
 use crate::segment::AgeBands;
 use crate::state::ring::HISTORY_MAX;
 
@@ -133,6 +136,22 @@ pub const ROWS: &[ConfigRow] = &[
             put(&mut c.segment_topics, Some(words(v)).filter(short))
         },
         expected: "a list of topics, each of at most 230 characters",
+    },
+    ConfigRow {
+        key: "recommender.monitors",
+        doc: "Topics to be watched for numbers or counts out of the ordinary, which become alerts; one rule each. The manual \
+              of the recommender says what a rule may hold.",
+        get: |c| c.monitors.text().to_owned(),
+        set: |c, v| read_rules(&mut c.monitors, v, MonitorRule::read),
+        expected: "rules, each `name: field=value …`",
+    },
+    ConfigRow {
+        key: "recommender.regressions",
+        doc: "What is predicted: numbers and chances from fields of messages, or the next number of a row; one rule each. \
+              The manual of the recommender says what a rule may hold.",
+        get: |c| c.regressions.text().to_owned(),
+        set: |c, v| read_rules(&mut c.regressions, v, RegressionRule::read),
+        expected: "rules, each `name: field=value …`",
     },
     ConfigRow {
         key: "recommender.memory.max",

@@ -13,8 +13,49 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use crate::processor::document::Place;
+
 /// Most rules under one key.
 const RULES_MAX: usize = 256;
+
+/// Longest name of a topic that Kafka takes.
+const TOPIC_CHARS_MAX: usize = 249;
+
+/// The rules of one key, and the text they were written as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules<T> {
+    text: String,
+    rules: Vec<T>,
+}
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self { text: String::new(), rules: Vec::new() }
+    }
+}
+
+impl<T> std::ops::Deref for Rules<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.rules
+    }
+}
+
+impl<T> Rules<T> {
+    /// Reads every rule of a text with `read`.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn read(text: &str, read: impl Fn(&mut Rule) -> Result<T, String>) -> Result<Self, String> {
+        Ok(Self { text: text.to_owned(), rules: parse(text, read)? })
+    }
+
+    /// The text they were written as.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
 
 /// One rule as written. Whoever reads it takes its fields one by one, then calls [`Rule::finish`].
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +156,97 @@ impl Rule {
         number.ok_or_else(|| format!("field `{field}` is `{text}`, not a number from {least} to {most}"))
     }
 
+    /// A length of time in ms, or what it is if left out: `250ms`, `30s`, `5m`, `1h`, `7d`, or bare milliseconds.
+    ///
+    /// # Errors
+    /// The text is none, or none from `least` to `most` ms.
+    pub fn millis(
+        &mut self,
+        field: &'static str,
+        default: i64,
+        least: i64,
+        most: i64,
+    ) -> Result<i64, String> {
+        let Some(text) = self.text(field) else { return Ok(default) };
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let unit_ms = match &text[digits..] {
+            "" | "ms" => Some(1),
+            "s" => Some(1000),
+            "m" => Some(60_000),
+            "h" => Some(3_600_000),
+            "d" => Some(86_400_000),
+            _ => None,
+        };
+        let ms =
+            text[..digits].parse::<i64>().ok().zip(unit_ms).and_then(|(count, ms)| count.checked_mul(ms));
+        ms.filter(|ms| (least..=most).contains(ms)).ok_or_else(|| {
+            format!(
+                "field `{field}` is `{text}`, not a time such as `30s` or `5m`, from {least} to {most} ms"
+            )
+        })
+    }
+
+    /// The words of a field, with `|` between; none if left out.
+    pub fn words(&mut self, field: &'static str) -> Vec<String> {
+        let text = self.text(field).unwrap_or_default();
+        text.split('|').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Where in a message something stands, if the field is there.
+    ///
+    /// # Errors
+    /// The text is no such place.
+    pub(crate) fn place(&mut self, field: &'static str) -> Result<Option<Place>, String> {
+        let Some(text) = self.text(field) else { return Ok(None) };
+        let place =
+            text.parse().map_err(|()| format!("field `{field}` is `{text}`, not {}", Place::EXPECTED));
+        place.map(Some)
+    }
+
+    /// The same of several, with `|` between; none if left out.
+    ///
+    /// # Errors
+    /// One is no such place, or is there twice.
+    pub(crate) fn places(&mut self, field: &'static str) -> Result<Vec<Place>, String> {
+        let mut places = Vec::new();
+        for word in self.words(field) {
+            let wrong = || format!("field `{field}` has `{word}`, not {}", Place::EXPECTED);
+            let place: Place = word.parse().map_err(|()| wrong())?;
+            if places.contains(&place) {
+                return Err(format!("field `{field}` has `{word}` twice"));
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// The name of a topic that an operator may read or write of its own, if the field is there: not one of the broker's or
+    /// the recommender's, so that nothing can run in circles.
+    ///
+    /// # Errors
+    /// It is no name of a topic, or of such a topic.
+    pub fn topic(&mut self, field: &'static str) -> Result<Option<String>, String> {
+        let Some(name) = self.text(field) else { return Ok(None) };
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.len() > TOPIC_CHARS_MAX || !name.chars().all(known) || matches!(&*name, "." | "..") {
+            return Err(format!("field `{field}` is `{name}`, which no topic can be called"));
+        }
+        if name.starts_with("kindred.") || name.starts_with("__") {
+            return Err(format!(
+                "field `{field}` is `{name}`: topics that begin with `kindred.` or `__` are not for rules"
+            ));
+        }
+        Ok(Some(name))
+    }
+
+    /// The same of a field that must be there.
+    ///
+    /// # Errors
+    /// As [`Rule::topic`], or it is not there.
+    pub fn required_topic(&mut self, field: &'static str) -> Result<String, String> {
+        self.topic(field)?.ok_or_else(|| format!("field `{field}` is missing"))
+    }
+
     /// One of some words, or the first of them if left out.
     ///
     /// # Errors
@@ -136,7 +268,7 @@ impl Rule {
     ///
     /// # Errors
     /// There is one.
-    fn finish(self: &mut Rule) -> Result<(), String> {
+    fn finish(&mut self) -> Result<(), String> {
         match self.fields.first() {
             None => Ok(()),
             Some((field, _)) => {
@@ -167,6 +299,39 @@ mod tests {
             read(" a: topic=x count=3 , b:topic=y  speed=fast,"),
             Ok(vec![rule("a", "x", 3, false), rule("b", "y", 7, true)])
         );
+    }
+
+    #[test]
+    fn times_words_and_topics() {
+        let ms = |text: &str| parse(text, |rule| rule.millis("window", 7, 1, 86_400_000)).map(|ms| ms[0]);
+        for (text, expected) in [
+            ("", 7),
+            ("window=250ms", 250),
+            ("window=40", 40),
+            ("window=30s", 30_000),
+            ("window=1d", 86_400_000),
+        ] {
+            assert_eq!(ms(&format!("a: {text}")), Ok(expected), "{text}");
+        }
+        for wrong in ["2d", "0", "1w", "m", "-5s", "99999999999999999999d"] {
+            let said = ms(&format!("a: window={wrong}")).unwrap_err();
+            assert!(
+                said.starts_with(&format!("rule `a`: field `window` is `{wrong}`, not a time")),
+                "{said}"
+            );
+        }
+        let read = |rule: &mut Rule| Ok((rule.required_topic("topic")?, rule.words("features")));
+        let topics = |text: &str| Rules::read(text, read);
+        let rules = topics("a: topic=x.Y_z-1 features=b|c").unwrap();
+        assert_eq!(rules[0], ("x.Y_z-1".to_owned(), vec!["b".to_owned(), "c".to_owned()]));
+        assert_eq!(rules.text(), "a: topic=x.Y_z-1 features=b|c");
+        for (topic, said) in [
+            ("kindred.hot", "rule `a`: field `topic` is `kindred.hot`: topics that begin with"),
+            ("__consumer_offsets", "rule `a`: field `topic` is `__consumer_offsets`: topics that begin with"),
+            ("a/b", "rule `a`: field `topic` is `a/b`, which no topic can be called"),
+        ] {
+            assert!(topics(&format!("a: topic={topic}")).unwrap_err().starts_with(said), "{topic}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How values are read.
 
 use super::Wrong;
+use super::rules::{Rule, Rules};
 use crate::models::{OPTIONAL, optional_of};
 
 /// Sets a field to the rules read, or says what is wrong with them.
@@ -56,6 +57,16 @@ pub(super) fn known_models(text: &str) -> Result<Vec<String>, Wrong> {
             Err(Wrong::Because(format!("`{name}` is no model; there are {}", known.join(", "))))
         }
     }
+}
+
+/// Sets a field to the rules that a text says.
+pub(super) fn read_rules<T>(
+    field: &mut Rules<T>,
+    text: &str,
+    read: impl Fn(&mut Rule) -> Result<T, String>,
+) -> Result<(), Wrong> {
+    *field = Rules::read(text, read).map_err(Wrong::Because)?;
+    Ok(())
 }
 
 pub(super) fn within(text: &str, min: usize, max: usize) -> Option<usize> {

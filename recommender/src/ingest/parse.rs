@@ -66,6 +66,29 @@ pub fn user<'a>(key: Option<&'a [u8]>, value: &'a [u8]) -> Result<UserEntity<'a>
     shapes::decode_user(text_of(value)?, key.and_then(key_text))
 }
 
+/// Decodes any value: JSON, or a Python literal, as a tree.
+///
+/// # Errors
+/// The [`Rejection`] that the dead-letter topic will cite.
+pub fn tree(value: &[u8]) -> Result<serde_json::Value, Rejection> {
+    let text = text_of(value)?;
+    serde_json::from_str(text).or_else(|error| {
+        let literal = python_dict::to_json(text).and_then(|json| serde_json::from_str(&json).ok());
+        literal.ok_or_else(|| Rejection::Malformed { detail: format!("the value is not JSON: {error}") })
+    })
+}
+
+/// The text of any value.
+///
+/// # Errors
+/// The [`Rejection`] that the dead-letter topic will cite: it is not text, or empty.
+pub fn text_of(value: &[u8]) -> Result<&str, Rejection> {
+    let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
+    let text = std::str::from_utf8(value).map_err(|error| Rejection::NotText { at: error.valid_up_to() })?;
+    let text = text.trim();
+    if text.is_empty() { Err(Rejection::Empty) } else { Ok(text) }
+}
+
 /// The id that a key spells: bare text, or JSON text or number.
 pub fn key_text(key: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(key).ok()?.trim();
@@ -88,13 +111,6 @@ fn decode<'a>(json: &'a str, around: Around<'a>) -> Result<Content<'a>, Rejectio
         }
     }
     if events.is_empty() { Err(Rejection::MissingItemId) } else { Ok(Content::Events(events)) }
-}
-
-fn text_of(value: &[u8]) -> Result<&str, Rejection> {
-    let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
-    let text = std::str::from_utf8(value).map_err(|error| Rejection::NotText { at: error.valid_up_to() })?;
-    let text = text.trim();
-    if text.is_empty() { Err(Rejection::Empty) } else { Ok(text) }
 }
 
 /// `<item>:<action>`. The action is the last part, so an item id may itself contain colons.

@@ -101,6 +101,32 @@ pub enum Rejection {
         /// Which field.
         field: &'static str,
     },
+    /// A field that a rule needs is not there.
+    #[error("rule {rule}: {field} is missing")]
+    MissingField {
+        /// The rule.
+        rule: String,
+        /// Where the field should be.
+        field: String,
+    },
+    /// Something else where a rule needs a number.
+    #[error("rule {rule}: {field} is {found}, not a number")]
+    NotANumber {
+        /// The rule.
+        rule: String,
+        /// Where it stands.
+        field: String,
+        /// What stands there, shortened.
+        found: String,
+    },
+    /// A number that a rule cannot reckon with: infinite, or beyond ±10^100.
+    #[error("rule {rule}: {field} is too large to reckon with")]
+    Overflow {
+        /// The rule.
+        rule: String,
+        /// Where it stands.
+        field: String,
+    },
     /// The key of an entity is missing where it is needed (a tombstone).
     #[error("a tombstone needs the id as its key")]
     MissingKey,
@@ -127,6 +153,9 @@ impl Rejection {
             Self::TooManyItems { .. } => "too-many-items",
             Self::NoConsent => "no-consent",
             Self::NotFinite { .. } => "not-finite",
+            Self::MissingField { .. } => "missing-field",
+            Self::NotANumber { .. } => "not-a-number",
+            Self::Overflow { .. } => "overflow",
             Self::MissingKey => "missing-key",
         }
     }

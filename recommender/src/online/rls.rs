@@ -45,9 +45,10 @@ impl Rls {
             && ridge > 0.0
             && ridge.is_finite();
         fits.then(|| {
-            let mut p = vec![0.0; dimensions * dimensions];
-            p.iter_mut().step_by(dimensions + 1).for_each(|own| *own = 1.0 / ridge);
-            Self { forgetting, ridge, theta: vec![0.0; dimensions], p, examples: 0 }
+            let (theta, p) = (vec![0.0; dimensions], vec![0.0; dimensions * dimensions]);
+            let mut learner = Self { forgetting, ridge, theta, p, examples: 0 };
+            learner.reset();
+            learner
         })
     }
 
@@ -97,6 +98,21 @@ impl Rls {
         }
         self.examples += 1;
         Some(predicted)
+    }
+
+    /// Whether rounding has left it usable: everything finite, and P positive on its diagonal.
+    pub fn is_sound(&self) -> bool {
+        let mut diagonal = self.p.iter().step_by(self.theta.len() + 1);
+        diagonal.all(|&own| own > 0.0) && self.theta.iter().chain(&self.p).all(|value| value.is_finite())
+    }
+
+    /// Forgets every example.
+    pub fn reset(&mut self) {
+        let d = self.theta.len();
+        self.theta.fill(0.0);
+        self.p.fill(0.0);
+        self.p.iter_mut().step_by(d + 1).for_each(|own| *own = 1.0 / self.ridge);
+        self.examples = 0;
     }
 
     /// Bytes held.
@@ -201,6 +217,21 @@ mod tests {
             [(0, 1.0, 1.0), (513, 1.0, 1.0), (2, 0.0, 1.0), (2, 1.1, 1.0), (2, 1.0, 0.0)]
         {
             assert!(Rls::new(d, lambda, ridge).is_none());
+        }
+    }
+
+    #[test]
+    fn unsound_is_noticed_and_a_reset_begins_anew() {
+        let mut rls = Rls::new(2, 1.0, 0.5).unwrap();
+        let fresh = rls.clone();
+        rls.learn(&[1.0, 2.0], 11.0);
+        assert!(rls.is_sound());
+        for (at, value) in [(0, -1e-9), (3, 0.0), (1, f64::NAN)] {
+            let mut damaged = rls.clone();
+            damaged.p[at] = value;
+            assert!(!damaged.is_sound(), "{at} {value}");
+            damaged.reset();
+            assert_eq!(damaged, fresh);
         }
     }
 

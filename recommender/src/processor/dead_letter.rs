@@ -19,6 +19,9 @@ use crate::ingest::Event;
 use crate::ingest::rejection::Rejection;
 use crate::recommender::Incoming;
 
+/// The header that holds the stable word.
+pub(super) const REASON: &str = "kindred.reason";
+
 /// A message of which nothing could be used.
 pub(super) fn whole(message: &Incoming<'_>, rejection: &Rejection) -> Emission {
     letter(Body::AsReceived, message, rejection)
@@ -47,7 +50,7 @@ fn letter(body: Body, message: &Incoming<'_>, rejection: &Rejection) -> Emission
         ("kindred.topic", message.topic.to_owned()),
         ("kindred.partition", partition.to_owned()),
         ("kindred.offset", message.position.offset.to_string()),
-        ("kindred.reason", rejection.code().to_owned()),
+        (REASON, rejection.code().to_owned()),
         ("kindred.message", rejection.to_string()),
     ];
     Emission { topic: Cow::Borrowed(topics::DEAD_LETTER), body, headers }

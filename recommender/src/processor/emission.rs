@@ -30,6 +30,13 @@ pub enum Body {
 }
 
 impl Emission {
+    /// Of a dead letter, the stable word for why it is one.
+    pub fn refused_because(&self) -> Option<&str> {
+        let is_letter = self.topic == super::topics::DEAD_LETTER;
+        let reason = self.headers.iter().find(|(name, _)| *name == super::dead_letter::REASON);
+        reason.filter(|_| is_letter).map(|(_, reason)| reason.as_str())
+    }
+
     /// A record of JSON under a key.
     pub fn json(
         topic: impl Into<Cow<'static, str>>,

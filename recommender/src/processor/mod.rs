@@ -23,13 +23,21 @@
 //! | `clean_events` | normalised events to a topic |
 //! | `segment_lists` | hot lists by age and gender |
 //! | `segment_topics` | events by age and gender |
+//! | `monitors` | anomalies of any topic |
+//! | `regressions` | predictions from any topic |
+//! | `document` | numbers and texts out of messages, by where they stand |
+//! | `keyed` | states by key, at most so many |
 //! | `topics` | the names of the topics that are written |
 
 mod clean_events;
 mod dead_letter;
+pub(crate) mod document;
 mod emission;
+mod keyed;
+pub(crate) mod monitors;
 mod operator;
 mod operators;
+pub(crate) mod regressions;
 mod segment_lists;
 mod segment_topics;
 pub mod topics;

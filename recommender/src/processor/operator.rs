@@ -18,7 +18,7 @@ pub(crate) trait Operator {
         false
     }
 
-    /// Takes a message of a topic that it listens to.
+    /// Takes a message of a topic that it listens to. One that it cannot use becomes a dead letter among `out`.
     fn hear(&mut self, _message: &Incoming<'_>, _out: &mut Vec<Emission>) {}
 
     /// Looks at a clean event that is about to be learnt. Operators are asked in turn until one refuses.

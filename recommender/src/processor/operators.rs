@@ -2,7 +2,9 @@
 
 use super::clean_events::CleanEvents;
 use super::emission::Emission;
+use super::monitors::Monitors;
 use super::operator::Operator;
+use super::regressions::Regressions;
 use super::segment_lists::SegmentLists;
 use super::segment_topics::SegmentTopics;
 use crate::config::Config;
@@ -10,12 +12,17 @@ use crate::ingest::rejection::Rejection;
 use crate::recommender::{Incoming, Recommender, Seen};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
+/// How many there are.
+const COUNT: usize = 5;
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Operators {
     clean_events: CleanEvents,
     segment_lists: SegmentLists,
     segment_topics: SegmentTopics,
+    monitors: Monitors,
+    regressions: Regressions,
 }
 
 impl Operators {
@@ -25,15 +32,23 @@ impl Operators {
             clean_events: CleanEvents::new(config),
             segment_lists: SegmentLists::default(),
             segment_topics: SegmentTopics::new(config),
+            monitors: Monitors::new(config),
+            regressions: Regressions::new(config),
         }
     }
 
-    fn each(&self) -> [&dyn Operator; 3] {
-        [&self.clean_events, &self.segment_lists, &self.segment_topics]
+    fn each(&self) -> [&dyn Operator; COUNT] {
+        [&self.clean_events, &self.segment_lists, &self.segment_topics, &self.monitors, &self.regressions]
     }
 
-    fn each_mut(&mut self) -> [&mut dyn Operator; 3] {
-        [&mut self.clean_events, &mut self.segment_lists, &mut self.segment_topics]
+    fn each_mut(&mut self) -> [&mut dyn Operator; COUNT] {
+        [
+            &mut self.clean_events,
+            &mut self.segment_lists,
+            &mut self.segment_topics,
+            &mut self.monitors,
+            &mut self.regressions,
+        ]
     }
 
     /// Whether any of them listens to a topic.

@@ -8,6 +8,8 @@ pub const SIMILAR_ITEMS: &str = "kindred.similar-items";
 pub const RECOMMENDATIONS: &str = "kindred.recommendations";
 /// Every event that was learnt, in the one normal form, by user.
 pub const CLEAN_EVENTS: &str = "kindred.events.clean";
+/// What is out of the ordinary, by what it is about.
+pub const ALERTS: &str = "kindred.alerts";
 /// Messages that could not be used, as received, with the reason in their headers.
 pub const DEAD_LETTER: &str = "kindred.events.dead-letter";
 /// For each user that was forgotten, under a hash of its id, the proof of what was taken back.
