@@ -94,6 +94,16 @@ impl Metrics {
         self.registry.register(Box::new(Watched { gauge, read })).expect(GOOD_NAME);
     }
 
+    /// Gauges by labels whose values are all read from `read` at each scrape: label values in the order of `labels`, and the
+    /// value.
+    pub(crate) fn watch_by<F>(&self, name: &str, help: &str, labels: &[&str], read: F)
+    where
+        F: Fn() -> Vec<(Vec<String>, f64)> + Send + Sync + 'static,
+    {
+        let gauges = prometheus::GaugeVec::new(Opts::new(name, help), labels).expect(GOOD_NAME);
+        self.registry.register(Box::new(WatchedBy { gauges, read })).expect(GOOD_NAME);
+    }
+
     /// Everything registered, in Prometheus's text format, version 0.0.4.
     pub(crate) fn expose(&self) -> String {
         let mut text = String::new();
@@ -213,6 +223,27 @@ impl<F: Fn() -> f64 + Send + Sync> Collector for Watched<F> {
     }
 }
 
+/// Gauges that are read when they are asked for.
+struct WatchedBy<F> {
+    gauges: prometheus::GaugeVec,
+    read: F,
+}
+
+impl<F: Fn() -> Vec<(Vec<String>, f64)> + Send + Sync> Collector for WatchedBy<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauges.reset();
+        for (labels, value) in (self.read)() {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            self.gauges.with_label_values(&labels).set(value);
+        }
+        self.gauges.collect()
+    }
+}
+
 /// Why registration cannot fail.
 const GOOD_NAME: &str = "names are written in the source, each once";
 
@@ -252,6 +283,7 @@ mod tests {
         metrics.produced.record(100);
         metrics.produced.record(23);
         metrics.watch("kindred_answer", "Read late.", || 42.0);
+        metrics.watch_by("kindred_share", "Read late.", &["of"], || vec![(vec!["a\"b".into()], 0.5)]);
         metrics.histogram("kindred_wait_seconds", "Waits.", &[("route", "/a")], &[0.1, 1.0]).observe(0.5);
         let text = metrics.expose();
         for line in [
@@ -262,6 +294,7 @@ mod tests {
             "kindred_produced_bytes_total 123",
             "kindred_produced_pieces_total 2",
             "kindred_answer 42",
+            "kindred_share{of=\"a\\\"b\"} 0.5",
             "kindred_wait_seconds_bucket{route=\"/a\",le=\"0.1\"} 0",
             "kindred_wait_seconds_bucket{route=\"/a\",le=\"1\"} 1",
             "kindred_wait_seconds_count{route=\"/a\"} 1",

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use parking_lot::RwLock;
+use recommender::judging::{Evaluation, Wanted};
 use recommender::{Ask, AskError, Kind, Parameters, Processor, Reply};
 
 use super::error::ApiError;
@@ -25,6 +26,8 @@ pub(crate) trait Recommendations: Send + Sync + 'static {
     fn answer(&self, ask: &Ask) -> Result<Reply, AskError>;
     /// Whether a user is known.
     fn knows_user(&self, id: &str) -> bool;
+    /// As [`Processor::evaluation`].
+    fn evaluation(&self, wanted: &Wanted) -> Evaluation;
 }
 
 /// Readers share the lock; learning holds it for a short batch of events at a time.
@@ -35,6 +38,10 @@ impl Recommendations for RwLock<Processor> {
 
     fn knows_user(&self, id: &str) -> bool {
         self.read().recommender().knows_user(id)
+    }
+
+    fn evaluation(&self, wanted: &Wanted) -> Evaluation {
+        self.read().evaluation(wanted)
     }
 }
 

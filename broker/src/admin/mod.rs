@@ -15,6 +15,7 @@
 mod ask;
 mod error;
 mod events;
+mod features;
 mod health;
 mod limits;
 mod openapi;
@@ -86,6 +87,7 @@ enum Serves {
     Query(Kind),
     /// A question that is a JSON object.
     Question(Kind),
+    Evaluation,
     Events,
     Like,
 }
@@ -144,6 +146,7 @@ const ENDPOINTS: &[Endpoint] = &[
         "items for each of many users",
         Serves::Question(Kind::Batch),
     ),
+    endpoint("GET", "/api/v1/evaluation", "what answers were worth", Serves::Evaluation),
     endpoint("POST", "/api/v1/events", "one behaviour event, or a list of them", Serves::Events),
     endpoint(
         "POST",
@@ -167,6 +170,7 @@ impl Serves {
             Self::Metrics => get(metrics_text),
             Self::Query(kind) => ask::by_query(kind),
             Self::Question(kind) => ask::by_body(kind),
+            Self::Evaluation => get(features::evaluation),
             Self::Events => post(events::add),
             Self::Like => post(events::like),
         }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use recommender::judging::{Evaluation, Wanted};
 use recommender::serving::reply::{Batch, Neighbours, Ranked, Recommendations, SimilarItems};
 use recommender::{Form, HotList, Kind, Parameter as Row};
 use utoipa::ToSchema;
@@ -67,6 +68,7 @@ fn operation_of(endpoint: &Endpoint, schemas: &mut Schemas) -> Operation {
         Serves::Index => Some((JSON, answer::<Index>(schemas))),
         Serves::Health | Serves::Readiness => Some((JSON, answer::<Status>(schemas))),
         Serves::Query(kind) | Serves::Question(kind) => Some((JSON, answer_to(kind, schemas))),
+        Serves::Evaluation => Some((JSON, answer::<Evaluation>(schemas))),
         Serves::Events => Some((JSON, answer::<EventsAnswer<'_>>(schemas))),
         Serves::Like => Some((JSON, answer::<LikeAnswer>(schemas))),
     };
@@ -93,6 +95,7 @@ fn name_of(serves: Serves) -> &'static str {
         Serves::Readiness => "readyz",
         Serves::Metrics => "metrics",
         Serves::Query(kind) | Serves::Question(kind) => kind.name(),
+        Serves::Evaluation => "evaluation",
         Serves::Events => "events",
         Serves::Like => "like",
     }
@@ -121,7 +124,11 @@ fn answer_to(kind: Kind, schemas: &mut Schemas) -> Content {
 
 /// The parameters in path and query.
 fn parameters_of(endpoint: &Endpoint) -> Vec<Parameter> {
-    let Serves::Query(kind) = endpoint.serves else { return Vec::new() };
+    let rows = match endpoint.serves {
+        Serves::Query(kind) => kind.parameters(),
+        Serves::Evaluation => Wanted::PARAMETERS,
+        _ => return Vec::new(),
+    };
     let described = |row: &&Row| {
         let in_path = endpoint.path.contains(&format!("{{{}}}", row.name));
         let (place, required) =
@@ -138,7 +145,7 @@ fn parameters_of(endpoint: &Endpoint) -> Vec<Parameter> {
             _ => parameter.build(),
         }
     };
-    kind.parameters().iter().map(described).collect()
+    rows.iter().map(described).collect()
 }
 
 fn body_of(serves: Serves) -> Option<RequestBody> {
@@ -326,6 +333,7 @@ mod tests {
                 "/api/v1/users/eve/recommendations",
                 Value::Null,
             ),
+            ("get", "/api/v1/evaluation", "/api/v1/evaluation?window=each", Value::Null),
             ("get", "/api/v1/users/{user_id}/neighbours", "/api/v1/users/ann/neighbours", Value::Null),
             ("post", "/api/v1/sessions/recommend", "/api/v1/sessions/recommend", json!({"items": ["lamp"]})),
             (

@@ -17,6 +17,7 @@
 //! | `output` | records into batches |
 //! | `fit` | dead letters too large for their topic, cut |
 //! | `commit` | steps into transactions |
+//! | `judged` | what answers were worth, as metrics |
 //! | `journal` | steps as they are written down, to be followed after a restart |
 //! | `snapshot`, `keep` | everything learnt, in a file; when |
 //! | `resume` | start-up: snapshot, journal, log |
@@ -36,6 +37,7 @@ mod commit;
 mod fit;
 mod input;
 mod journal;
+mod judged;
 mod keep;
 mod learn;
 mod learner;
@@ -150,6 +152,7 @@ pub(crate) fn start(cx: &Arc<Cx>) -> std::io::Result<Arc<Feed>> {
         stop: CancellationToken::new(),
         stopped: CancellationToken::new(),
     });
+    judged::watch(&cx.metrics, &feed.processor);
     let files = SideFiles::new(Arc::clone(&cx.env.disk), cx.config.data_dir(), snapshot::PREFIX);
     let now = Instant::now();
     let worker = Worker {

@@ -107,6 +107,11 @@ pub struct Config {
     pub(crate) sgd_lambda: f64,
     pub(crate) user_user_neighbours: usize,
     pub(crate) experiments: Vec<Experiment>,
+    pub(crate) evaluation_clicks: Vec<String>,
+    pub(crate) evaluation_conversions: Vec<String>,
+    pub(crate) evaluation_window_ms: i64,
+    pub(crate) evaluation_attribution_ms: i64,
+    pub(crate) evaluation_impressions_max: usize,
 }
 
 impl Default for Config {
@@ -160,6 +165,11 @@ impl Default for Config {
             sgd_lambda: 0.05,
             user_user_neighbours: 80,
             experiments: Vec::new(),
+            evaluation_clicks: list(&["click"]),
+            evaluation_conversions: list(&["purchase"]),
+            evaluation_window_ms: 3_600_000,
+            evaluation_attribution_ms: 86_400_000,
+            evaluation_impressions_max: 262_144,
         }
     }
 }

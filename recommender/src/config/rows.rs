@@ -349,4 +349,40 @@ pub const ROWS: &[ConfigRow] = &[
         set: |c, v| put_rules(&mut c.experiments, rules::parse(v, Experiment::read)),
         expected: "rules of arms and, if wanted, a scenario",
     },
+    ConfigRow {
+        key: "recommender.evaluation.window.ms",
+        doc: "The length of the windows over which answers are judged; the last 168 are kept.",
+        get: |c| c.evaluation_window_ms.to_string(),
+        set: |c, v| put(&mut c.evaluation_window_ms, within(v, 1000, 1 << 42).map(|ms| ms as i64)),
+        expected: "1000 or more milliseconds",
+    },
+    ConfigRow {
+        key: "recommender.evaluation.attribution.ms",
+        doc: "How long after an `impression` an act of the user on the item belongs to the answer that showed it, if the act \
+              has no `rec_id`.",
+        get: |c| c.evaluation_attribution_ms.to_string(),
+        set: |c, v| put(&mut c.evaluation_attribution_ms, within(v, 0, 1 << 42).map(|ms| ms as i64)),
+        expected: "0 or more milliseconds",
+    },
+    ConfigRow {
+        key: "recommender.evaluation.impressions.max",
+        doc: "How many pairs of user and item are remembered for that, some 60 bytes each; the oldest are forgotten.",
+        get: |c| c.evaluation_impressions_max.to_string(),
+        set: |c, v| put(&mut c.evaluation_impressions_max, within(v, 0, 1 << 28)),
+        expected: "0 to 268435456",
+    },
+    ConfigRow {
+        key: "recommender.evaluation.clicks",
+        doc: "Actions that count as clicks when answers are judged.",
+        get: |c| c.evaluation_clicks.join(","),
+        set: |c, v| put(&mut c.evaluation_clicks, Some(words(v))),
+        expected: "a list of actions",
+    },
+    ConfigRow {
+        key: "recommender.evaluation.conversions",
+        doc: "Actions that count as conversions when answers are judged.",
+        get: |c| c.evaluation_conversions.join(","),
+        set: |c, v| put(&mut c.evaluation_conversions, Some(words(v))),
+        expected: "a list of actions",
+    },
 ];

@@ -2,9 +2,24 @@
 //!
 //! ```text
 //! experiment: user ─▶ arm ─▶ model ─▶ answer, its name says which ─▶ impressions, clicks, purchases with that name
+//!                                                                       │
+//!                      report: figures, intervals, tests ◀── board: counts by origin and window
 //! ```
 //! | file | is |
 //! |---|---|
 //! | `experiment` | arms by a hash of experiment and user |
+//! | `board` | every count, by origin and window |
+//! | `tally` | the counts of one, and the figures made of them |
+//! | `statistics` | intervals and tests |
+//! | `report` | the figures as they are told |
+//! | `recent` | a bounded memory of what was shown and ordered |
 
+pub(crate) mod board;
 pub mod experiment;
+pub(crate) mod recent;
+pub mod report;
+pub mod statistics;
+pub mod tally;
+
+pub use report::{Comparison, Evaluation, Row, Wanted, Window};
+pub use tally::{Figure, JudgedBy};

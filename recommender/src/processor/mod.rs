@@ -27,12 +27,14 @@
 //! | `regressions` | predictions from any topic |
 //! | `document` | numbers and texts out of messages, by where they stand |
 //! | `keyed` | states by key, at most so many |
+//! | `judge` | what answers were worth |
 //! | `topics` | the names of the topics that are written |
 
 mod clean_events;
 mod dead_letter;
 pub(crate) mod document;
 mod emission;
+mod judge;
 mod keyed;
 pub(crate) mod monitors;
 mod operator;
@@ -47,6 +49,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::ingest::Event;
 use crate::ingest::rejection::Rejection;
+use crate::judging::{Evaluation, Wanted};
 use crate::recommender::{Applied, Changes, Forgotten, Incoming, Observer, Recommender, Seen};
 use crate::serving::Ask;
 use crate::state::snapshot::{self, Reader, SnapshotError, Writer};
@@ -131,6 +134,11 @@ impl Processor {
             self.operators.summarise(&self.recommender, out);
         }
         changed
+    }
+
+    /// What answers were worth.
+    pub fn evaluation(&self, wanted: &Wanted) -> Evaluation {
+        self.operators.judge().evaluation(wanted, self.recommender.newest_ms())
     }
 
     /// Bytes held by the recommender and each operator.
@@ -285,7 +293,7 @@ mod tests {
         assert!(processor.reads(topics::REQUESTS));
         let answer = |question| String::from_utf8(processor.answer(question)).expect("JSON is text");
         let answered = answer(Some(br#"{"user_id": 3}"#));
-        assert!(answered.starts_with(r#"{"user_id":"3","rec_id":"1.3","#), "{answered}");
+        assert!(answered.starts_with(r#"{"user_id":"3","rec_id":"1-0."#), "{answered}");
         for question in [None, Some(&b"{"[..]), Some(br#"{"users": []}"#)] {
             let answered = answer(question);
             assert!(answered.starts_with(r#"{"error":{"code":"bad-"#), "{answered}");

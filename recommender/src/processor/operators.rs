@@ -2,6 +2,7 @@
 
 use super::clean_events::CleanEvents;
 use super::emission::Emission;
+use super::judge::Judge;
 use super::monitors::Monitors;
 use super::operator::Operator;
 use super::regressions::Regressions;
@@ -13,7 +14,7 @@ use crate::recommender::{Incoming, Recommender, Seen};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// How many there are.
-const COUNT: usize = 5;
+const COUNT: usize = 6;
 
 /// All of them.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Operators {
     segment_topics: SegmentTopics,
     monitors: Monitors,
     regressions: Regressions,
+    judge: Judge,
 }
 
 impl Operators {
@@ -34,11 +36,24 @@ impl Operators {
             segment_topics: SegmentTopics::new(config),
             monitors: Monitors::new(config),
             regressions: Regressions::new(config),
+            judge: Judge::new(config),
         }
     }
 
+    /// What answers were worth.
+    pub(super) fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
     fn each(&self) -> [&dyn Operator; COUNT] {
-        [&self.clean_events, &self.segment_lists, &self.segment_topics, &self.monitors, &self.regressions]
+        [
+            &self.clean_events,
+            &self.segment_lists,
+            &self.segment_topics,
+            &self.monitors,
+            &self.regressions,
+            &self.judge,
+        ]
     }
 
     fn each_mut(&mut self) -> [&mut dyn Operator; COUNT] {
@@ -48,6 +63,7 @@ impl Operators {
             &mut self.segment_topics,
             &mut self.monitors,
             &mut self.regressions,
+            &mut self.judge,
         ]
     }
 

@@ -18,6 +18,8 @@ pub const FORGOTTEN: &str = "kindred.forgotten";
 pub const REQUESTS: &str = "kindred.requests";
 /// Answers to them, unless a question names another topic.
 pub const RESPONSES: &str = "kindred.responses";
+/// What answers were worth, by figure, window and where they came from.
+pub const EVALUATION: &str = "kindred.evaluation";
 
 /// Those that hold the latest value of each key.
-pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS];
+pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS, EVALUATION];

@@ -27,6 +27,7 @@
 //! subgradient methods, JMLR 2011, figure 1.
 
 use super::candidates::{LOG_MIN, Lanes, Scratch, Sketch};
+use super::trial::{self, Trial};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
 use crate::math::{self, exp, ln};
@@ -216,9 +217,17 @@ impl Fusion {
         to_chances(&mut scratch.scores);
     }
 
-    /// Learns that `taken` was taken out of the gathered candidates, of which those `passed` do not count.
-    pub(crate) fn learn(&mut self, state: &State, scratch: &mut Scratch, taken: ItemIdx, passed: &[ItemIdx]) {
-        let Some(taken) = scratch.find(taken) else { return };
+    /// Learns that `taken` was taken out of the gathered candidates, of which those `passed` do not count. Returns whose
+    /// lists had it.
+    pub(crate) fn learn(
+        &mut self,
+        state: &State,
+        models: &Models,
+        scratch: &mut Scratch,
+        taken: ItemIdx,
+        passed: &[ItemIdx],
+    ) -> Trial {
+        let Some(taken) = scratch.find(taken) else { return Self::trial(models, |_| false) };
         let count = scratch.items.len();
         self.score(state, ModelChoice::Fused, scratch);
         for &item in passed {
@@ -226,6 +235,10 @@ impl Fusion {
                 scratch.scores[place] = 0.0;
             }
         }
+        let trial = Self::trial(models, |feature| {
+            let column = feature.map(|feature| &scratch.features[feature * count..(feature + 1) * count]);
+            trial::is_listed(column.unwrap_or(&scratch.scores), &scratch.scores, &scratch.items, taken)
+        });
         let kept: f32 = scratch.scores.iter().sum();
         let context = 1 + context(scratch.history.len());
         for f in 0..scratch.features.len() / count {
@@ -236,6 +249,22 @@ impl Fusion {
                 self.weights[set][f] += RATE * gradient / self.squares[set][f].sqrt();
             }
         }
+        trial
+    }
+
+    /// Asks of each model that is part of this whether its list had the item, by the feature that ranks as it does; of all
+    /// together by none.
+    fn trial(models: &Models, is_listed: impl Fn(Option<usize>) -> bool) -> Trial {
+        let mut trial = Trial::default();
+        for column in 0..COLUMNS {
+            let feature = column.checked_sub(PERSONAL).map_or(column, |life| POPULAR_SHARE + life);
+            trial.note(column, is_listed(Some(feature)));
+        }
+        for column in 0..models.fused() {
+            trial.note(COLUMNS + models.place_of(column), is_listed(Some(OWN + 2 * column)));
+        }
+        trial.note_fused(is_listed(None));
+        trial
     }
 
     /// The part each model has in the score of a scored candidate.

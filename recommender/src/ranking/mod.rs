@@ -14,3 +14,4 @@ pub(crate) mod filter;
 pub(crate) mod fuse;
 pub(crate) mod reasons;
 pub(crate) mod spread;
+pub(crate) mod trial;

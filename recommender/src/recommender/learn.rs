@@ -128,6 +128,7 @@ impl Recommender {
     fn learn(&mut self, event: &Event<'_>, clean: &Clean<'_>, id: Option<SeenId>, position: Position<'_>) {
         self.seen.remember(id, self.config.dedup_ids_max);
         self.counters.events += 1;
+        self.trial = None;
         if event.item_id.is_empty() {
             return;
         }
@@ -206,11 +207,13 @@ impl Recommender {
         let mut passed: Vec<ItemIdx> =
             visits.take_while(|visit| visit.time_ms == time_ms).map(|visit| visit.item).collect();
         // Who takes something new had no use for what is known; who comes back chose between the two.
-        if !scratch.history.contains(&item) && !ring.is_older(item) {
+        let is_new = !scratch.history.contains(&item) && !ring.is_older(item);
+        if is_new {
             passed.extend(&scratch.history);
             passed.extend(ring.older());
         }
-        self.fusion.learn(&self.state, &mut scratch, item, &passed);
+        let trial = self.fusion.learn(&self.state, &self.models, &mut scratch, item, &passed);
+        self.trial = is_new.then_some(trial);
         self.give_back(scratch);
     }
 

@@ -39,6 +39,7 @@ use crate::models::set::Models;
 use crate::models::{COLUMNS, OPTIONAL, column_name, optional_of};
 use crate::ranking::candidates::{Scratch, Sources};
 use crate::ranking::fuse::Fusion;
+use crate::ranking::trial::Trial;
 use crate::state::segments::Segments;
 use crate::state::{Limits, State};
 use changes::Changed;
@@ -62,6 +63,8 @@ pub struct Recommender {
     counters: Counters,
     changed: Changed,
     before: Vec<ItemIdx>,
+    /// Whose lists had the item of the event that was learnt last, if that was asked.
+    trial: Option<Trial>,
     /// After how many events and entities to look at the memory again.
     next_look: u64,
     /// Memory of requests, reused: as many as there were requests at once.
@@ -90,6 +93,7 @@ impl Recommender {
             counters: Counters::default(),
             changed: Changed::default(),
             before: Vec::new(),
+            trial: None,
             next_look: 0,
             pool: Mutex::default(),
         }
@@ -108,6 +112,11 @@ impl Recommender {
     /// Counts of what was taken in.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Whose lists had the item of the event that was learnt last; `None` if that was not asked.
+    pub(crate) fn trial(&self) -> Option<Trial> {
+        self.trial
     }
 
     /// The newest event's time, ms since 1970: what answers are given as of.

@@ -260,7 +260,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    pub(super) fn expected(parameter: &Parameter, expected: impl std::fmt::Display) -> Self {
+    pub(crate) fn expected(parameter: &Parameter, expected: impl std::fmt::Display) -> Self {
         Self::Parameter { name: parameter.name, problem: format!("expected {expected}") }
     }
 
