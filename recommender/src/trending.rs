@@ -2,7 +2,7 @@
 //!
 //! Time is cut into the buckets of a sliding window, twelve to a window (see [`crate::state::window`]). With x the
 //! events of the present bucket, of which the share f has passed, and x_1, x_2, … those of the buckets before it,
-//! latest first and as far back as the window or the log goes:
+//! latest first and back to the first of the window in which anything happened:
 //!
 //! ```text
 //! μ  = Σ .8^k·x_k / Σ .8^k                        exponentially weighted mean, k = 0 for x_1

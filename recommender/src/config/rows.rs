@@ -198,6 +198,14 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "4 to 50000",
     },
     ConfigRow {
+        key: "recommender.tenants.max",
+        doc: "Most tenants told apart, each by a recommender of its own; events of further ones are refused. The bounds above \
+              but that on bytes are each tenant's. 0: who names a tenant is treated like who names none.",
+        get: |c| c.tenants_max.to_string(),
+        set: |c, v| put(&mut c.tenants_max, within(v, 0, 65_536)),
+        expected: "0 to 65536",
+    },
+    ConfigRow {
         key: "recommender.fatigue.impressions.max",
         doc: "An item shown to a user (`impression` events) so many times with no act on it is left out until the window \
               that began with the first of them is over. 0: never.",

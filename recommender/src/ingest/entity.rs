@@ -37,6 +37,9 @@ pub struct ItemEntity<'a> {
     /// The user who offers it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<Cow<'a, str>>,
+    /// The tenant it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Cow<'a, str>>,
 }
 
 /// Attributes of a user.
@@ -50,4 +53,7 @@ pub struct UserEntity<'a> {
     /// As sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gender: Option<Cow<'a, str>>,
+    /// The tenant it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Cow<'a, str>>,
 }

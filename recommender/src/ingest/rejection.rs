@@ -92,6 +92,12 @@ pub enum Rejection {
         /// The most allowed.
         max: usize,
     },
+    /// More tenants than allowed.
+    #[error("the tenant is new, and there are recommender.tenants.max = {max}")]
+    TooManyTenants {
+        /// The most allowed.
+        max: usize,
+    },
     /// The user withheld consent.
     #[error("the user did not consent to being learnt from")]
     NoConsent,
@@ -151,6 +157,7 @@ impl Rejection {
             Self::BeforeEpoch => "before-epoch",
             Self::Duplicate { .. } => "duplicate",
             Self::TooManyItems { .. } => "too-many-items",
+            Self::TooManyTenants { .. } => "too-many-tenants",
             Self::NoConsent => "no-consent",
             Self::NotFinite { .. } => "not-finite",
             Self::MissingField { .. } => "missing-field",

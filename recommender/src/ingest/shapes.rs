@@ -569,6 +569,8 @@ struct ItemFields<'a> {
     #[serde(borrow)]
     owner_id: Option<Text<'a>>,
     #[serde(borrow)]
+    tenant: Option<Text<'a>>,
+    #[serde(borrow)]
     event: Option<Text<'a>>,
 }
 
@@ -592,6 +594,7 @@ pub(super) fn decode_item<'a>(json: &'a str, key: Option<&'a str>) -> Result<Ite
         expires_at_ms: read(fields.expires_at)?,
         embedding: fields.embedding,
         owner_id: fields.owner_id.map(|text| text.0),
+        tenant: fields.tenant.map(|text| text.0),
     })
 }
 
@@ -604,6 +607,8 @@ struct UserFields<'a> {
     #[serde(borrow, alias = "sex")]
     gender: Option<Text<'a>>,
     #[serde(borrow)]
+    tenant: Option<Text<'a>>,
+    #[serde(borrow)]
     event: Option<Text<'a>>,
 }
 
@@ -615,7 +620,12 @@ pub(super) fn decode_user<'a>(json: &'a str, key: Option<&'a str>) -> Result<Use
         return metarank_user(from_json(json)?);
     }
     let user_id = fields.user_id.map(|id| id.0).or(key.map(Cow::Borrowed)).ok_or(Rejection::MissingUserId)?;
-    Ok(UserEntity { user_id, age: fields.age.map(|n| n.0), gender: fields.gender.map(|text| text.0) })
+    Ok(UserEntity {
+        user_id,
+        age: fields.age.map(|n| n.0),
+        gender: fields.gender.map(|text| text.0),
+        tenant: fields.tenant.map(|text| text.0),
+    })
 }
 
 fn read_time(time: &Time<'_>) -> Result<i64, Rejection> {

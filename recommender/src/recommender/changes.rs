@@ -9,6 +9,8 @@ use crate::state::snapshot::{Reader, SnapshotError, Writer};
 /// Keys whose output has changed since they were last taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// Of whom the users and items are, if of a tenant.
+    pub tenant: Option<String>,
     /// Users whose recommendations may have changed by what they did.
     pub users: Vec<String>,
     /// Items whose neighbours may have changed.
@@ -18,8 +20,23 @@ pub struct Changes {
 }
 
 impl Recommender {
-    /// Takes up to `limit` changed users and as many changed items off the queue, oldest first.
+    /// Takes up to `limit` changed users and as many changed items off the longest queue, oldest first.
     pub fn take_changes(&mut self, limit: usize) -> Changes {
+        let own = self.changed.len();
+        // Among equals the first by name.
+        let tenants =
+            self.tenants.iter_mut().rev().map(|(name, tenant)| (tenant.changed.len(), name, tenant));
+        let mut changes = match tenants.max_by_key(|(waiting, ..)| *waiting) {
+            Some((waiting, name, tenant)) if waiting > own => {
+                Changes { tenant: Some(name.clone()), ..tenant.take_own(limit) }
+            }
+            _ => self.take_own(limit),
+        };
+        changes.more = self.changed.len() > 0 || self.tenants.values().any(|tenant| tenant.changed.len() > 0);
+        changes
+    }
+
+    fn take_own(&mut self, limit: usize) -> Changes {
         let mut users = Vec::new();
         for user in self.changed.users.take(limit).map(UserIdx) {
             users.push(self.state.users.id(user).to_owned());
@@ -33,8 +50,7 @@ impl Recommender {
             .take(limit)
             .map(|item| self.state.items.id(ItemIdx(item)).to_owned())
             .collect();
-        let more = !self.changed.users.queue.is_empty() || !self.changed.items.queue.is_empty();
-        Changes { users, items, more }
+        Changes { users, items, ..Changes::default() }
     }
 
     /// Queues every user and every item, as if all of them had changed.
@@ -46,7 +62,9 @@ impl Recommender {
 
     /// Whether hot lists may have changed since this was last asked.
     pub fn take_hot(&mut self) -> bool {
-        std::mem::take(&mut self.changed.hot)
+        self.tenants
+            .values_mut()
+            .fold(std::mem::take(&mut self.changed.hot), |hot, tenant| tenant.take_hot() | hot)
     }
 }
 
@@ -61,6 +79,11 @@ pub(super) struct Changed {
 }
 
 impl Changed {
+    /// How many keys wait.
+    fn len(&self) -> usize {
+        self.users.queue.len() + self.items.queue.len()
+    }
+
     pub(super) fn act(&mut self, user: Option<UserIdx>, item: ItemIdx, met: &[ItemIdx]) {
         self.hot = true;
         if let Some(user) = user {

@@ -23,6 +23,9 @@ use crate::ids::{ItemIdx, UserIdx};
 pub struct Forgotten {
     /// XXH3-64 of the user's id, 16 hexadecimal digits.
     pub user: String,
+    /// Whose user it was, if a tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// When it was asked for, ms since 1970: the time of the record without value.
     #[serde(rename = "ts")]
     pub time_ms: i64,
@@ -69,6 +72,7 @@ impl Recommender {
         let pairs = before.iter().flatten().zip(after.iter().flatten());
         Forgotten {
             user: format!("{:016x}", xxh3_64(id.as_bytes())),
+            tenant: message.tenant().map(str::to_owned),
             time_ms: message.time_ms,
             event: format!("{}-{}", message.position.source, message.position.offset),
             known: user.is_some(),

@@ -40,6 +40,14 @@ pub struct Incoming<'a> {
     pub time_ms: i64,
 }
 
+impl Incoming<'_> {
+    /// The tenant that the header `tenant` names, for all of the message that names none itself.
+    pub fn tenant(&self) -> Option<&str> {
+        let header = self.headers.iter().find(|(name, _)| *name == b"tenant");
+        header.and_then(|(_, value)| std::str::from_utf8((*value)?).ok())
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Applied {
@@ -100,8 +108,10 @@ impl Recommender {
         record_ms: i64,
     ) -> Result<(), Rejection> {
         let clean = clean::check(event, record_ms, &self.config)?;
-        let id = self.seen.check(event, self.config.dedup_ids_max)?;
-        self.learn(event, &clean, id, position);
+        let part = self.part(event.tenant.as_deref())?;
+        let id = part.seen.check(event, part.config.dedup_ids_max)?;
+        part.learn(event, &clean, id, position);
+        self.keep_within_memory();
         Ok(())
     }
 
@@ -115,12 +125,14 @@ impl Recommender {
     ) -> Result<(), Rejection> {
         let config = Arc::clone(&self.config);
         let clean = clean::check(event, message.time_ms, &config)?;
-        let id = self.seen.check(event, config.dedup_ids_max)?;
+        let part = self.part(event.tenant.as_deref().or(message.tenant()))?;
+        let id = part.seen.check(event, config.dedup_ids_max)?;
         let (user, action) = (clean.user.as_deref(), config.actions.word(clean.action));
         let seen = Seen { message, event, user, action, weight: clean.weight, of_one_user };
-        observer.admit(&seen, self)?;
-        self.learn(event, &clean, id, message.position);
-        observer.learnt(&seen, self);
+        observer.admit(&seen, part)?;
+        part.learn(event, &clean, id, message.position);
+        observer.learnt(&seen, part);
+        self.keep_within_memory();
         Ok(())
     }
 
@@ -176,7 +188,6 @@ impl Recommender {
             self.models.learn(&Lesson { state, user, item, action, weight, first_like, rating });
         }
         self.changed.act(user, item, &self.before);
-        self.keep_within_memory();
     }
 
     /// The rating an event gives, or `None` if it gives none or would be refused.
@@ -229,12 +240,12 @@ impl Recommender {
             return self.remove(role, message, observer).map(done);
         };
         match role {
-            TopicRole::Items => self.describe_item(&parse::item(message.key, value)?).map(done),
-            TopicRole::Users => self.describe_user(&parse::user(message.key, value)?).map(done),
+            TopicRole::Items => self.describe_item(&parse::item(message.key, value)?, message).map(done),
+            TopicRole::Users => self.describe_user(&parse::user(message.key, value)?, message).map(done),
             TopicRole::Behaviour { action } => match parse::behaviour(value, action, message.time_ms)? {
                 Content::Events(events) => self.apply_all(&events, message, observer),
-                Content::Item(item) => self.describe_item(&item).map(done),
-                Content::User(user) => self.describe_user(&user).map(done),
+                Content::Item(item) => self.describe_item(&item, message).map(done),
+                Content::User(user) => self.describe_user(&user, message).map(done),
             },
         }
     }
@@ -266,28 +277,30 @@ impl Recommender {
         Ok(Applied { accepted, rejected: rejected.into_iter().map(|(_, why)| why).collect() })
     }
 
-    fn describe_item(&mut self, entity: &ItemEntity<'_>) -> Result<(), Rejection> {
+    fn describe_item(&mut self, entity: &ItemEntity<'_>, message: &Incoming<'_>) -> Result<(), Rejection> {
         clean::check_id("item_id", &entity.item_id, &self.config)?;
-        let Some(item) = self.intern_item(&entity.item_id) else { return Ok(()) };
-        self.state.items.describe(item, entity, CATEGORIES_MAX);
+        let part = self.part(entity.tenant.as_deref().or(message.tenant()))?;
+        let Some(item) = part.intern_item(&entity.item_id) else { return Ok(()) };
+        part.state.items.describe(item, entity, CATEGORIES_MAX);
+        part.models.describe(item, entity);
+        part.counters.entities += 1;
+        part.changed.items.add(item.0);
+        part.changed.hot = true;
         let text = entity.title.iter().chain(&entity.categories).map(|text| text.len()).sum();
         self.next_look = self.next_look.saturating_sub(memory::events_of(text));
-        self.models.describe(item, entity);
-        self.counters.entities += 1;
-        self.changed.items.add(item.0);
-        self.changed.hot = true;
         self.keep_within_memory();
         Ok(())
     }
 
-    fn describe_user(&mut self, entity: &UserEntity<'_>) -> Result<(), Rejection> {
+    fn describe_user(&mut self, entity: &UserEntity<'_>, message: &Incoming<'_>) -> Result<(), Rejection> {
         clean::check_id("user_id", &entity.user_id, &self.config)?;
-        let Some(user) = self.intern_user(&entity.user_id) else { return Ok(()) };
+        let part = self.part(entity.tenant.as_deref().or(message.tenant()))?;
+        let Some(user) = part.intern_user(&entity.user_id) else { return Ok(()) };
         let attributes =
             UserAttributes { age: entity.age, gender: entity.gender.as_deref().map(str::to_owned) };
-        self.state.describe_user(user, attributes);
-        self.changed.describe(user);
-        self.counters.entities += 1;
+        part.state.describe_user(user, attributes);
+        part.changed.describe(user);
+        part.counters.entities += 1;
         self.keep_within_memory();
         Ok(())
     }
@@ -302,17 +315,22 @@ impl Recommender {
         match role {
             TopicRole::Behaviour { .. } => return Err(Rejection::Empty),
             TopicRole::Items => {
-                let item = self.state.items.find(id.ok_or(Rejection::MissingKey)?);
-                if let Some(item) = item {
-                    self.state.items.withdraw(item);
-                    self.models.withdraw(item);
-                    self.changed.items.add(item.0);
-                    self.changed.hot = true;
+                let id = id.ok_or(Rejection::MissingKey)?;
+                if let Some(part) = self.known_part(message.tenant())
+                    && let Some(item) = part.state.items.find(id)
+                {
+                    part.state.items.withdraw(item);
+                    part.models.withdraw(item);
+                    part.changed.items.add(item.0);
+                    part.changed.hot = true;
                 }
             }
             TopicRole::Users => {
                 let id = id.ok_or(Rejection::MissingKey)?;
-                let proof = self.forget(id, message);
+                let proof = match self.known_part(message.tenant()) {
+                    Some(part) => part.forget(id, message),
+                    None => self.of_nobody().forget(id, message),
+                };
                 observer.forgotten(id, &proof);
             }
         }

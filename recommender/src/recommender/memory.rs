@@ -22,17 +22,21 @@ pub struct Report {
 }
 
 impl Recommender {
-    /// What is kept, and what it costs.
+    /// What is kept, and what it costs; weights are those for users of no tenant.
     pub fn report(&self) -> Report {
         let state = &self.state;
+        let tenants: Vec<Report> = self.tenants.values().map(Self::report).collect();
+        let of_tenants = |count: fn(&Report) -> usize| tenants.iter().map(count).sum::<usize>();
+        let bytes = of_tenants(|tenant| tenant.bytes.iter().map(|part| part.1).sum());
         Report {
-            users: state.users.len(),
-            items: state.items.len(),
-            pairs: state.pairs.len(),
+            users: state.users.len() + of_tenants(|tenant| tenant.users),
+            items: state.items.len() + of_tenants(|tenant| tenant.items),
+            pairs: state.pairs.len() + of_tenants(|tenant| tenant.pairs),
             bytes: (state.size_bytes().into_iter())
                 .chain([("event-ids", self.seen.size_bytes())])
                 .chain(self.models.bytes())
                 .chain(self.clicks.iter().map(|clicks| ("clicks", clicks.size_bytes())))
+                .chain((bytes > 0).then_some(("tenants", bytes)))
                 .collect(),
             newest_ms: state.newest_ms,
             weights: self.fusion.report(&self.models),
@@ -64,26 +68,42 @@ impl Recommender {
     /// Drops what is idle if little room is left within `recommender.memory.max`, until an eighth is free.
     pub(super) fn keep_within_memory(&mut self) {
         let max = self.config.memory_max;
-        let taken_in = self.counters.events + self.counters.entities;
+        let counters = self.counted();
+        let taken_in = counters.events + counters.entities;
         if max == 0 || taken_in < self.next_look {
             return;
         }
         let mut bound = self.size_bound();
         let enough = if bound > max - max / 16 { max - max / 8 } else { bound };
-        while bound > enough
-            && let Some(dropped) = self.state.drop_idle()
-        {
-            match dropped {
-                Dropped::Users(renumbering) => self.renumber_users(&renumbering),
-                Dropped::Items(renumbering) => self.renumber_items(&renumbering),
-            }
+        while bound > enough && self.drop_idle() {
             bound = self.size_bound();
         }
         self.next_look = taken_in + memory::look_after(max, bound);
     }
 
-    /// Most bytes that what is learnt may take, models with memory of their own aside.
+    /// Drops what is idle of the tenant that takes most, or of those who name none. False if there is too little.
+    fn drop_idle(&mut self) -> bool {
+        let own = self.own_bound();
+        let tenants = self.tenants.values_mut().map(|tenant| (tenant.own_bound(), tenant));
+        let part = match tenants.max_by_key(|(bound, _)| *bound) {
+            Some((bound, tenant)) if bound > own => tenant,
+            _ => self,
+        };
+        match part.state.drop_idle() {
+            Some(Dropped::Users(renumbering)) => part.renumber_users(&renumbering),
+            Some(Dropped::Items(renumbering)) => part.renumber_items(&renumbering),
+            None => return false,
+        }
+        true
+    }
+
+    /// Most bytes that what is learnt may take, for every tenant together, models with memory of their own aside.
     fn size_bound(&mut self) -> usize {
+        self.own_bound() + self.tenants.values_mut().map(Self::own_bound).sum::<usize>()
+    }
+
+    /// The same of those who name no tenant.
+    fn own_bound(&mut self) -> usize {
         self.state.size_bound().total() + self.seen.size_bound()
     }
 

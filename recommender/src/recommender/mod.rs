@@ -12,6 +12,7 @@
 //! naming   which model answers whom, and what the answer is called
 //! observe  looking on while a message is learnt
 //! persist  save and load
+//! tenants  one recommender for each
 //! ```
 //!
 //! Each file is one of those; the type and what it is made of are here.
@@ -27,7 +28,9 @@ mod near;
 mod observe;
 mod page;
 mod persist;
+mod tenants;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clicks::{ClickReport, Clicks};
@@ -62,6 +65,8 @@ pub struct Recommender {
     clicks: Option<Clicks>,
     counters: Counters,
     changed: Changed,
+    /// By name; tenants have none.
+    tenants: BTreeMap<String, Recommender>,
     before: Vec<ItemIdx>,
     /// Whose lists had the item of the event that was learnt last, if that was asked.
     trial: Option<Trial>,
@@ -92,6 +97,7 @@ impl Recommender {
             fusion: Fusion::default(),
             counters: Counters::default(),
             changed: Changed::default(),
+            tenants: BTreeMap::new(),
             before: Vec::new(),
             trial: None,
             next_look: 0,
@@ -109,9 +115,9 @@ impl Recommender {
         &self.state
     }
 
-    /// Counts of what was taken in.
+    /// Counts of what was taken in, for every tenant together.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.counted()
     }
 
     /// Whose lists had the item of the event that was learnt last; `None` if that was not asked.
@@ -148,6 +154,7 @@ impl Recommender {
     /// minutes.
     pub fn settle(&mut self) {
         self.models.settle(&self.state);
+        self.tenants.values_mut().for_each(Self::settle);
     }
 
     fn sources(&self) -> Sources<'_> {

@@ -31,6 +31,7 @@ impl Recommender {
         }
         body.u64(self.config.memory_max as u64);
         body.u64(self.next_look);
+        self.save_tenants(body);
     }
 
     /// A recommender as it was when saved: the same answers, and after the same events the same bytes.
@@ -66,6 +67,7 @@ impl Recommender {
         let (max, next_look) = (body.u64()?, body.u64()?);
         // Under another bound, at once.
         loaded.next_look = if max == loaded.config.memory_max as u64 { next_look } else { 0 };
+        loaded.load_tenants(body)?;
         Ok(loaded)
     }
 }

@@ -82,7 +82,7 @@ impl Window {
     }
 
     /// What each bucket added, newest first, as of `now_ms`: the present one and those before it, as far back as the
-    /// window or the first event. Each item once, in order of index.
+    /// window or the first event in it. Each item once, in order of index.
     pub(crate) fn buckets(&self, now_ms: i64) -> Vec<Vec<(ItemIdx, u32)>> {
         let behind = now_ms.div_euclid(self.bucket_ms) - self.newest;
         let known = self.buckets.iter().rev().map(|bucket| {
@@ -92,7 +92,10 @@ impl Window {
         });
         let empty = std::iter::repeat_n(Vec::new(), behind.clamp(0, BUCKETS) as usize);
         let ahead = (-behind).max(0) as usize;
-        empty.chain(known.skip(ahead)).take(BUCKETS as usize).collect()
+        let mut buckets: Vec<_> = empty.chain(known.skip(ahead)).take(BUCKETS as usize).collect();
+        // An event that was taken back leaves its bucket behind.
+        while buckets.pop_if(|oldest| oldest.is_empty()).is_some() {}
+        buckets
     }
 
     /// What share of the present bucket has passed, in whole milliseconds: above 0, at most 1.
