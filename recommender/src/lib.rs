@@ -50,7 +50,7 @@ pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
 pub use recommender::{Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken};
 pub use serving::{
-    Answer, AnswerKind, Ask, AskError, Evidence, Form, History, HotItem, HotList, Kind, Near, Parameter,
-    Parameters, Reason, RecId, Recommended, Reply, Request, Scope, Similar,
+    Answer, AnswerKind, Ask, AskError, Evidence, Form, HeavyHitter, HeavyHitters, History, HotItem, HotList,
+    Kind, Near, Parameter, Parameters, Reason, RecId, Recommended, Reply, Request, Scope, Similar,
 };
 pub use state::snapshot::SnapshotError;

@@ -440,6 +440,32 @@ fn forgetting_a_user_is_as_if_it_had_never_come() {
 }
 
 #[test]
+fn what_is_most_acted_on_is_known_though_its_items_were_dropped() {
+    let mut config = Config::default();
+    config.set("recommender.items.max", "40").unwrap();
+    config.set("recommender.heavy.hitters.max", "20").unwrap();
+    let mut recommender = Recommender::new(config.clone());
+    let life = |recommender: &mut Recommender, from: i64, to: i64| {
+        for n in from..to {
+            // `old` is half of all acts in the first third, and then no more.
+            let item = if n < 1000 && n % 2 == 0 { "old".to_owned() } else { format!("passing-{n}") };
+            click(recommender, &format!("u{}", n % 100), &item, n * 1000);
+        }
+    };
+    life(&mut recommender, 0, 3000);
+    assert!(!recommender.knows_item("old"));
+    let hitters = recommender.heavy_hitters(1).unwrap();
+    assert_eq!((hitters.total, hitters.items[0].item_id.as_str()), (3000, "old"));
+    let (count, error) = (hitters.items[0].count, hitters.items[0].error);
+    assert!(hitters.error_max <= 3000 / 20 && (count - error..=count).contains(&500), "{hitters:?}");
+    let mut again = Recommender::load(config, &bytes(&recommender)).unwrap();
+    life(&mut recommender, 3000, 3100);
+    life(&mut again, 3000, 3100);
+    assert_eq!(bytes(&again), bytes(&recommender));
+    assert!(small().heavy_hitters(1).is_none());
+}
+
+#[test]
 fn users_and_items_stay_within_their_bounds() {
     let mut config = Config::default();
     config.set("recommender.users.max", "100").unwrap();

@@ -318,8 +318,9 @@ impl Worker {
         }
         self.step.take(Taken { limit: TAKE_AT_ONCE, hot });
         let lists = changes.users.len() + changes.items.len();
-        self.render(topics::SIMILAR_ITEMS, changes.items, render::similar);
-        self.render(topics::RECOMMENDATIONS, changes.users, render::recommendations);
+        let tenant = changes.tenant.as_deref();
+        self.render(topics::SIMILAR_ITEMS, tenant, changes.items, render::similar);
+        self.render(topics::RECOMMENDATIONS, tenant, changes.users, render::recommendations);
         if let Some(summaries) = summaries {
             self.render_hot();
             summaries.into_iter().filter_map(Outgoing::summary).for_each(|record| self.step.write(record));
@@ -330,26 +331,27 @@ impl Worker {
     fn render(
         &mut self,
         topic: &'static str,
-        keys: Vec<String>,
-        render: impl Fn(&Recommender, &str) -> Option<Vec<u8>>,
+        tenant: Option<&str>,
+        ids: Vec<String>,
+        render: impl Fn(&Recommender, Option<&str>, &str) -> Option<Vec<u8>>,
     ) {
-        for key in keys {
+        for id in ids {
             // One hold of the lock a list, so that nobody who asks waits for all of them.
             let processor = self.learner.model.read();
-            let recommender = processor.recommender();
-            let (value, newest_ms) = (render(recommender, &key), recommender.newest_ms());
+            let Some(recommender) = processor.recommender().tenant(tenant) else { continue };
+            let (value, newest_ms) = (render(recommender, tenant, &id), recommender.newest_ms());
             drop(processor);
-            self.step.write(Outgoing::list(topic, newest_ms, key.into_bytes(), value));
+            self.step.write(Outgoing::list(topic, newest_ms, render::key(tenant, &id), value));
         }
     }
 
     fn render_hot(&mut self) {
         let processor = self.learner.model.read();
         let recommender = processor.recommender();
-        let (lists, newest_ms) = (render::hot(recommender), recommender.newest_ms());
+        let (lists, newest_ms) = (render::hot(recommender), recommender.newest_of_all_ms());
         drop(processor);
         for (key, value) in lists {
-            self.step.write(Outgoing::list(topics::HOT, newest_ms, key.into_bytes(), Some(value)));
+            self.step.write(Outgoing::list(topics::HOT, newest_ms, key, Some(value)));
         }
     }
 

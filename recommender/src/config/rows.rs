@@ -206,6 +206,14 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "0 to 65536",
     },
     ConfigRow {
+        key: "recommender.heavy.hitters.max",
+        doc: "How many counters find the items most acted on of all time, those dropped for want of room included; some 100 \
+              bytes each. 0: none.",
+        get: |c| c.hitters_max.to_string(),
+        set: |c, v| put(&mut c.hitters_max, within(v, 0, 1 << 24)),
+        expected: "0 to 16777216",
+    },
+    ConfigRow {
         key: "recommender.fatigue.impressions.max",
         doc: "An item shown to a user (`impression` events) so many times with no act on it is left out until the window \
               that began with the first of them is over. 0: never.",

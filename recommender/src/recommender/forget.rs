@@ -86,6 +86,10 @@ impl Recommender {
     fn take_back(&mut self, user: UserIdx, items: &[ItemIdx]) {
         items.iter().for_each(|item| self.changed.items.add(item.0));
         let liked = self.state.users.liked(user);
+        for (item, _) in self.state.users.ring(user).signs().filter(|&(_, sign)| sign > 0) {
+            let id = self.state.items.id(item);
+            self.hitters.iter_mut().for_each(|hitters| hitters.remove(id));
+        }
         let actions = &self.config.actions;
         self.state.forget(user, self.limits(), |visit| actions.weight(visit.action));
         self.models.forget(&self.state, user, &liked);

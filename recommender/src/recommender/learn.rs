@@ -144,6 +144,9 @@ impl Recommender {
         if event.item_id.is_empty() {
             return;
         }
+        if clean.weight > 0.0 {
+            self.hitters.iter_mut().for_each(|hitters| hitters.add(&event.item_id));
+        }
         let Some(item) = self.intern_item(&event.item_id) else { return };
         let user = clean.user.as_deref().and_then(|user| self.intern_user(user));
         let visit = Visit {

@@ -4,8 +4,9 @@ use super::Recommender;
 use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
 use crate::ids::ItemIdx;
+use crate::online::space_saving::Counter;
 use crate::segment::Group;
-use crate::serving::{HotItem, HotList, Scope, Similar};
+use crate::serving::{HeavyHitter, HeavyHitters, HotItem, HotList, Scope, Similar};
 
 impl Recommender {
     /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
@@ -79,6 +80,18 @@ impl Recommender {
         let top = segments.top(group, self.config.segment_people_min, n, self.shown(None));
         let ranked = top.into_iter().map(|(item, count)| (item, f64::from(count), count)).collect();
         self.list(Scope::Segment(&segments.bands().name(group)), HotWindow::AllTime, None, ranked)
+    }
+
+    /// The items most acted on of all time, those dropped for want of room included; `None` if they are not counted.
+    pub fn heavy_hitters(&self, n: usize) -> Option<HeavyHitters> {
+        let hitters = self.hitters.as_ref()?;
+        let item = |counter: &Counter| HeavyHitter {
+            item_id: counter.name.clone(),
+            count: counter.count,
+            error: counter.error,
+        };
+        let items = hitters.counters().iter().take(n).map(item).collect();
+        Some(HeavyHitters { total: hitters.total(), error_max: hitters.error_max(), items })
     }
 
     /// The items of a scope, in order of index, or `None` for all; nothing if there is no such scope.

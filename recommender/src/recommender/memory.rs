@@ -35,6 +35,7 @@ impl Recommender {
             bytes: (state.size_bytes().into_iter())
                 .chain([("event-ids", self.seen.size_bytes())])
                 .chain(self.models.bytes())
+                .chain(self.hitters.iter().map(|hitters| ("heavy-hitters", hitters.size_bytes())))
                 .chain(self.clicks.iter().map(|clicks| ("clicks", clicks.size_bytes())))
                 .chain((bytes > 0).then_some(("tenants", bytes)))
                 .collect(),

@@ -40,6 +40,7 @@ use crate::ingest::clean::SeenIds;
 use crate::judging::experiment::Experiment;
 use crate::models::set::Models;
 use crate::models::{COLUMNS, OPTIONAL, column_name, optional_of};
+use crate::online::SpaceSaving;
 use crate::ranking::candidates::{Scratch, Sources};
 use crate::ranking::fuse::Fusion;
 use crate::ranking::trial::Trial;
@@ -63,6 +64,8 @@ pub struct Recommender {
     fusion: Fusion,
     models: Models,
     clicks: Option<Clicks>,
+    /// Acts in favour of each item, by id: of those dropped for want of room too.
+    hitters: Option<SpaceSaving>,
     counters: Counters,
     changed: Changed,
     /// By name; tenants have none.
@@ -91,6 +94,7 @@ impl Recommender {
         Self {
             models: Models::new(&config, observed),
             clicks: Clicks::new(&config),
+            hitters: (config.hitters_max > 0).then(|| SpaceSaving::new(config.hitters_max)),
             config: Arc::new(config),
             state: State { segments, ..State::default() },
             seen: SeenIds::default(),

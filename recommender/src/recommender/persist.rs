@@ -4,6 +4,7 @@ use super::changes::Changed;
 use super::{Counters, Recommender};
 use crate::config::Config;
 use crate::ingest::clean::SeenIds;
+use crate::online::SpaceSaving;
 use crate::ranking::fuse::Fusion;
 use crate::state::State;
 use crate::state::snapshot::{self, Reader, Snapshot, SnapshotError, Writer};
@@ -25,6 +26,8 @@ impl Recommender {
         self.models.save(body);
         body.u8(u8::from(self.clicks.is_some()));
         self.clicks.iter().for_each(|clicks| clicks.save(body));
+        body.u8(u8::from(self.hitters.is_some()));
+        self.hitters.iter().for_each(|hitters| hitters.save(body));
         self.changed.save(body);
         for count in [self.counters.events, self.counters.entities, self.counters.rejected] {
             body.u64(count);
@@ -62,6 +65,12 @@ impl Recommender {
             return Err(SnapshotError::Settings("recommender.click.weight"));
         }
         loaded.clicks.as_mut().map_or(Ok(()), |clicks| clicks.load(body))?;
+        if (body.u8()? != 0) != loaded.hitters.is_some() {
+            return Err(SnapshotError::Settings("recommender.heavy.hitters.max"));
+        }
+        if let Some(hitters) = &mut loaded.hitters {
+            *hitters = SpaceSaving::load(body)?;
+        }
         loaded.changed = Changed::load(body, loaded.state.users.len(), loaded.state.items.len())?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
         let (max, next_look) = (body.u64()?, body.u64()?);

@@ -175,3 +175,25 @@ pub struct HotItem {
     /// Events: of the window if it slides, else of all time; of the window's present twelfth if trending.
     pub count: u32,
 }
+
+/// The items most acted on of all time, counted in a fixed number of counters: see [`crate::online::SpaceSaving`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeavyHitters {
+    /// Acts counted.
+    pub total: u64,
+    /// What no error is above.
+    pub error_max: u64,
+    /// Most first.
+    pub items: Vec<HeavyHitter>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeavyHitter {
+    /// Which item.
+    pub item_id: String,
+    /// Acts in favour of it, or fewer.
+    pub count: u64,
+    /// How many fewer, at most.
+    pub error: u64,
+}

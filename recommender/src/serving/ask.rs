@@ -63,6 +63,8 @@ static TRENDING: Parameter = Parameter {
     form: Form::Flag,
     about: "Rank by how much more happens to an item at present than used to, within a window that slides.",
 };
+static TENANT: Parameter =
+    Parameter { name: "tenant", form: Form::Id, about: "Whose events to go by, as events name it." };
 static KIND: Parameter = Parameter {
     name: "ask",
     form: Form::Word { words: || Kind::ALL.map(Kind::name).to_vec(), default: None },
@@ -74,6 +76,7 @@ macro_rules! with_options {
     ($($own:expr),+) => {
         &[
             $($own,)+
+            &TENANT,
             &options::N,
             &options::OFFSET,
             &options::EXPLAIN,
@@ -97,6 +100,7 @@ static OF_RANK: &[&Parameter] = &[
     &USER,
     &ITEMS,
     &CANDIDATES,
+    &TENANT,
     &options::EXPLAIN,
     &options::CATEGORY,
     &options::FILTER,
@@ -107,9 +111,9 @@ static OF_RANK: &[&Parameter] = &[
     &options::EXCLUDE,
     &options::MODEL,
 ];
-static OF_SIMILAR: &[&Parameter] = &[&ITEM, &options::N, &METRIC];
-static OF_NEIGHBOURS: &[&Parameter] = &[&USER, &options::N];
-static OF_HOT: &[&Parameter] = &[&options::N, &WINDOW, &SCOPE, &options::CATEGORY, &TRENDING];
+static OF_SIMILAR: &[&Parameter] = &[&ITEM, &TENANT, &options::N, &METRIC];
+static OF_NEIGHBOURS: &[&Parameter] = &[&USER, &TENANT, &options::N];
+static OF_HOT: &[&Parameter] = &[&TENANT, &options::N, &WINDOW, &SCOPE, &options::CATEGORY, &TRENDING];
 
 /// A way of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +218,10 @@ enum Among {
 
 /// A question.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ask(Asked);
+pub struct Ask {
+    tenant: Option<String>,
+    asked: Asked,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Asked {
@@ -254,6 +261,9 @@ pub enum AskError {
     /// No item is of the category.
     #[error("no item is of the category `{0}`")]
     UnknownCategory(String),
+    /// Nothing was learnt for the tenant.
+    #[error("no event or attribute has named the tenant `{0}`")]
+    UnknownTenant(String),
     /// Nothing has named the user.
     #[error("no event or attribute has named the user `{0}`")]
     UnknownUser(String),
@@ -272,13 +282,17 @@ impl AskError {
             Self::NotJson(_) => "bad-json",
             Self::UnknownItem(_) => "unknown-item",
             Self::UnknownCategory(_) => "unknown-category",
+            Self::UnknownTenant(_) => "unknown-tenant",
             Self::UnknownUser(_) => "unknown-user",
         }
     }
 
     /// Whether the question is good, and is about something that is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::UnknownItem(_) | Self::UnknownCategory(_) | Self::UnknownUser(_))
+        matches!(
+            self,
+            Self::UnknownItem(_) | Self::UnknownCategory(_) | Self::UnknownTenant(_) | Self::UnknownUser(_)
+        )
     }
 }
 
@@ -289,6 +303,7 @@ impl Ask {
     /// [`AskError`] naming the parameter.
     pub fn read(kind: Kind, mut parameters: Parameters<'_>) -> Result<Self, AskError> {
         let given = &mut parameters;
+        let tenant = if given.has(&TENANT) { Some(given.id(&TENANT)?) } else { None };
         let asked = match kind {
             Kind::Recommendations => {
                 Asked::Recommend { whom: Whom::User(given.id(&USER)?), options: Options::read(given)? }
@@ -320,7 +335,7 @@ impl Ask {
                 Asked::Hot { n: count(given)?, window, scope, trending }
             }
         };
-        Ok(Self(asked))
+        Ok(Self { tenant, asked })
     }
 
     /// Reads a question that came as a message: the same object as over HTTP, with what HTTP has in the path. Its kind
@@ -339,10 +354,10 @@ impl Ask {
     /// The questions that this one is made of, if it is for many users: for who wants to put them one after another, and
     /// the replies [together](Reply::together) again.
     pub fn parts(&self) -> Option<Vec<Self>> {
-        let Asked::Batch { users, options } = &self.0 else { return None };
+        let Asked::Batch { users, options } = &self.asked else { return None };
         let one =
             |user: &String| Asked::Recommend { whom: Whom::User(user.clone()), options: options.clone() };
-        Some(users.iter().map(|user| Self(one(user))).collect())
+        Some(users.iter().map(|user| Self { tenant: self.tenant.clone(), asked: one(user) }).collect())
     }
 
     /// The answer.
@@ -350,7 +365,9 @@ impl Ask {
     /// # Errors
     /// [`AskError`] if the question is about something that is not there.
     pub fn answer(&self, recommender: &Recommender) -> Result<Reply, AskError> {
-        match &self.0 {
+        let tenant = || AskError::UnknownTenant(self.tenant.clone().unwrap_or_default());
+        let recommender = recommender.tenant(self.tenant.as_deref()).ok_or_else(tenant)?;
+        match &self.asked {
             Asked::Recommend { whom, options } => {
                 Ok(Reply::Recommendations(recommend(recommender, whom, options)?))
             }
