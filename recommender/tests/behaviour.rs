@@ -134,6 +134,41 @@ fn users_without_a_history_get_what_their_like_take() {
 }
 
 #[test]
+fn an_item_nobody_has_come_to_is_found_by_what_it_is() {
+    let live = |models: &str| {
+        let mut config = Config::default();
+        config.set("recommender.models", models).unwrap();
+        let mut recommender = Recommender::new(config);
+        for n in 0..20 {
+            let kind = if n % 2 == 0 { "garden lamp" } else { "steel drill" };
+            let entity = format!(r#"{{"item_id":"i{n}","title":"{kind} number{n}"}}"#);
+            feed(&mut recommender, "items", 0, &entity).unwrap();
+        }
+        for title in [r#""new","title":"garden lamp brand new""#, r#""other","title":"purple sofa""#] {
+            feed(&mut recommender, "items", 0, &format!(r#"{{"item_id":{title}}}"#)).unwrap();
+        }
+        for n in 0..300i64 {
+            let item = (n * 7 + n / 9) % 20;
+            click(&mut recommender, &format!("u{}-{}", n % 15, item % 2), &format!("i{item}"), n * 1000);
+        }
+        recommender
+    };
+    let recommender = live("content");
+    let answer = recommender.recommend(&Request { allow_seen: true, ..Request::user("u4-0", 30) }).unwrap();
+    let place = |id: &str| answer.items.iter().position(|item| item.item_id == id);
+    assert!(place("new").is_some_and(|place| place <= 10), "{:?}", place("new"));
+    assert!(place("other").is_none_or(|place| place > 10));
+    let likes = recommender.similar("new", 3, Metric::Cosine).unwrap();
+    assert_eq!(likes.len(), 3);
+    assert!(likes.iter().all(|like| like.count == 0 && like.cosine > 0.2 && like.score == like.cosine));
+    assert!(likes.iter().all(|like| like.title.as_deref().is_some_and(|title| title.contains("lamp"))));
+    let without = live("");
+    assert_eq!(without.similar("new", 3, Metric::Cosine), Some(Vec::new()));
+    let answer = without.recommend(&Request { allow_seen: true, ..Request::user("u4-0", 30) }).unwrap();
+    assert!(answer.items.iter().all(|item| item.item_id != "new"));
+}
+
+#[test]
 fn scores_do_not_depend_on_how_many_are_asked_for() {
     let recommender = trained(3000);
     let all = recommender.recommend(&Request::user("user-1", 50)).unwrap();

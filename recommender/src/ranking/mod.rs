@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod candidates;
+pub(crate) mod cold;
 pub(crate) mod dislikes;
 pub(crate) mod explore;
 pub(crate) mod filter;

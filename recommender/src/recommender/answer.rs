@@ -7,9 +7,9 @@ use super::page::Placed;
 use crate::ids::{ItemIdx, UserIdx};
 use crate::models::{PERSONAL, Question, optional_of};
 use crate::ranking::candidates::{Breadth, Scratch, gather, gather_by};
-use crate::ranking::dislikes;
 use crate::ranking::fuse::ModelChoice;
 use crate::ranking::reasons::Witness;
+use crate::ranking::{cold, dislikes};
 use crate::segment::Segment;
 use crate::serving::{Answer, AnswerKind, History, Recommended, Request};
 use crate::state::ring::Visit;
@@ -148,6 +148,9 @@ impl Recommender {
     /// Scores the candidates; a single model's scores are left as they are.
     fn score(&self, request: &Request<'_>, choice: ModelChoice, asked: &Asked<'_>, scratch: &mut Scratch) {
         self.fusion.score(&self.state, choice, scratch);
+        if choice == ModelChoice::Fused {
+            cold::lift(&self.state, &self.models, scratch);
+        }
         if let (ModelChoice::Fused, Some(user)) = (choice, asked.user) {
             let disliked = self.state.users.ring(user).signs().filter(|&(_, sign)| sign < 0);
             dislikes::lower(&self.state, disliked.map(|(item, _)| item), scratch);

@@ -4,12 +4,14 @@ use super::Recommender;
 use crate::cooccurrence::{Margins, Metric, Pair, counts::UNIT};
 use crate::hot::{HALF_LIVES_MS, HotWindow};
 use crate::ids::ItemIdx;
+use crate::models::{Question, content, optional_of};
 use crate::online::space_saving::Counter;
 use crate::segment::Group;
 use crate::serving::{HeavyHitter, HeavyHitters, HotItem, HotList, Scope, Similar};
 
 impl Recommender {
-    /// The neighbours of an item, best by `metric` first. `None` if the item is unknown.
+    /// The neighbours of an item, best by `metric` first; of an item nobody has come to, those most like it if `content` is
+    /// on, which have a cosine and no counts. `None` if the item is unknown.
     pub fn similar(&self, item_id: &str, n: usize, metric: Metric) -> Option<Vec<Similar>> {
         let state = &self.state;
         let item = state.items.find(item_id)?;
@@ -28,6 +30,9 @@ impl Recommender {
         let best_first = |a: &(f64, &Pair, Margins), b: &(f64, &Pair, Margins)| {
             b.0.total_cmp(&a.0).then(b.1.weight.cmp(&a.1.weight)).then(a.1.item.cmp(&b.1.item))
         };
+        if found.is_empty() && state.items.users(item) == 0 {
+            return Some(self.alike(item, n));
+        }
         found.sort_unstable_by(best_first);
         found.truncate(n);
         let similar = found.into_iter().map(|(score, pair, margins)| Similar {
@@ -43,6 +48,34 @@ impl Recommender {
             llr: margins.llr(),
         });
         Some(similar.collect())
+    }
+
+    /// The items whose words are most like an item's, as far as `content` knows any.
+    fn alike(&self, item: ItemIdx, n: usize) -> Vec<Similar> {
+        let question = Question { state: &self.state, user: None, history: &[item] };
+        let mut scored = Vec::new();
+        if let Some(content) = optional_of(content::NAME) {
+            self.models.score(content, &question, &mut scored);
+        }
+        let now_ms = self.state.newest_ms;
+        scored.retain(|&(other, score)| {
+            other != item && score > 0.0 && self.state.items.is_offered(other, now_ms)
+        });
+        scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        scored.truncate(n);
+        let similar = |(other, score): (ItemIdx, f32)| Similar {
+            item_id: self.state.items.id(other).to_owned(),
+            title: self.state.items.title(other).map(str::to_owned),
+            score: f64::from(score),
+            count: 0,
+            weight: 0.0,
+            cosine: f64::from(score),
+            jaccard: 0.0,
+            confidence: 0.0,
+            lift: 0.0,
+            llr: 0.0,
+        };
+        scored.into_iter().map(similar).collect()
     }
 
     /// The hot items of a scope and window. `None` if the category or segment is unknown, or the window is not one that is
