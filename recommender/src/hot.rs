@@ -15,7 +15,7 @@
 
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::decay::Decay;
-use crate::state::memory::doubling;
+use crate::state::memory::{self, steady};
 use crate::state::ring::MINUTE_MS;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::state::window::Window;
@@ -140,9 +140,10 @@ impl Hot {
     /// Counts one event of positive weight.
     pub fn add(&mut self, item: ItemIdx, time_ms: i64, weight: f32) {
         if self.sums.len() <= item.at() {
-            self.sums.resize(item.at() + 1, [0.0; LIVES]);
-            self.logs.resize(item.at() + 1, [f32::MIN; LIVES]);
-            self.counts.resize(item.at() + 1, 0);
+            let more = item.at() + 1 - self.sums.len();
+            memory::extend(&mut self.sums, more, || [0.0; LIVES]);
+            memory::extend(&mut self.logs, more, || NO_LOGS);
+            memory::extend(&mut self.counts, more, || 0);
         }
         self.counts[item.at()] = self.counts[item.at()].saturating_add(1);
         let minute_ms = minute(time_ms);
@@ -282,9 +283,9 @@ impl Hot {
     /// Most bytes that so many items may take, right after [`Hot::merge`].
     pub(crate) fn size_bound(&self) -> usize {
         let windows: usize = self.windows.iter().map(Window::size_bound).sum();
-        doubling::<Sums>(self.sums.len())
-            + doubling::<Logs>(self.logs.len())
-            + doubling::<u32>(self.counts.len())
+        steady::<Sums>(self.sums.len())
+            + steady::<Logs>(self.logs.len())
+            + steady::<u32>(self.counts.len())
             + LIVES * TOP * 4
             + windows
     }

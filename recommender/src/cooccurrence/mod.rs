@@ -2,6 +2,7 @@
 
 pub mod counts;
 mod row;
+mod shape;
 pub mod similarity;
 
 pub use counts::{Pair, Pairs};

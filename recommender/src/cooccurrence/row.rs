@@ -1,158 +1,321 @@
-//! The neighbours of one item: pairs in one dense vector, found through a small hash index of 2 bytes a slot.
+//! The neighbours of one item: pairs of a word each in one dense vector, found through a small hash index.
 //!
 //! Learning looks up one neighbour in each of up to fifty rows per event; answering reads whole rows. Dense pairs
-//! make reading free of holes, which cost a mispredicted branch each; the index is small enough to stay cached.
-//! Slots are found by a multiplicative hash and linear probing at a load under 2/3. At its bound a row drops its
-//! weakest quarter in one go, so a newcomer has that long to prove itself, where evicting one by one would always
-//! evict the newcomer.
+//! make reading free of holes, which cost a mispredicted branch each; the index has a byte a slot, or two in rows of
+//! more than 254 pairs, and stays cached. Slots are found by a multiplicative hash and linear probing at a load of at most
+//! 2/3. At its bound a row drops its weakest quarter in one go, so a newcomer has that long to prove itself, where evicting
+//! one by one would always evict the newcomer.
 
 use super::counts::Pair;
+use super::shape::Shape;
 use crate::ids::{ItemIdx, Renumbering};
+use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// Most neighbours that the index can number.
 pub(crate) const ROW_MAX: usize = 50_000;
 
-const EMPTY: u16 = u16::MAX;
-
 /// The neighbours of one item.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row {
-    pairs: Vec<Pair>,
-    /// Positions in `pairs`, or [`EMPTY`]: a power of two of slots, or none.
-    index: Vec<u16>,
+    words: Vec<u64>,
+    index: Index,
+    shape: Shape,
+}
+
+/// Positions of pairs plus one by hash of the item; 0: a free slot.
+#[derive(Debug, Clone)]
+enum Index {
+    Bytes(Box<[u8]>),
+    Words(Box<[u16]>),
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::Bytes(Box::default())
+    }
+}
+
+impl Index {
+    /// All free, with slots for `pairs` at most.
+    fn new(pairs: usize) -> Self {
+        let slots = pairs + pairs / 2 + 1;
+        match u8::try_from(pairs) {
+            Ok(_) => Self::Bytes(vec![0; slots].into()),
+            Err(_) => Self::Words(vec![0; slots].into()),
+        }
+    }
+
+    fn slots(&self) -> usize {
+        match self {
+            Self::Bytes(slots) => slots.len(),
+            Self::Words(slots) => slots.len(),
+        }
+    }
+
+    /// The position of the pair in a slot.
+    fn get(&self, slot: usize) -> Option<usize> {
+        let place = match self {
+            Self::Bytes(slots) => usize::from(slots[slot]),
+            Self::Words(slots) => usize::from(slots[slot]),
+        };
+        place.checked_sub(1)
+    }
+
+    fn set(&mut self, slot: usize, place: usize) {
+        match self {
+            Self::Bytes(slots) => slots[slot] = place as u8 + 1,
+            Self::Words(slots) => slots[slot] = place as u16 + 1,
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(slots) => slots.len(),
+            Self::Words(slots) => 2 * slots.len(),
+        }
+    }
 }
 
 impl Row {
-    pub(super) fn pairs(&self) -> &[Pair] {
-        &self.pairs
+    /// The pairs, in their order.
+    pub(super) fn pairs(&self) -> impl ExactSizeIterator<Item = Pair> {
+        let shape = self.shape;
+        self.words.chunks_exact(shape.words()).map(move |words| shape.unpack(words))
     }
 
-    pub(super) fn get(&self, item: ItemIdx) -> Option<&Pair> {
-        if self.index.is_empty() {
-            return None;
+    /// Looks at each pair, in their order: faster than one by one.
+    pub(super) fn each(&self, mut look: impl FnMut(Pair)) {
+        match self.shape.words() {
+            1 => self.words.iter().for_each(|&word| look(self.shape.narrow(word))),
+            _ => self.pairs().for_each(look),
         }
-        self.pairs.get(usize::from(self.index[self.slot_of(item)]))
+    }
+
+    /// How many pairs there are.
+    pub(super) fn len(&self) -> usize {
+        self.words.len() / self.shape.words()
+    }
+
+    pub(super) fn get(&self, item: ItemIdx) -> Option<Pair> {
+        self.find(item).map(|place| self.shape.unpack(self.at(place)))
     }
 
     /// Something of where `item` most likely stands, for the sake of having it in cache. Without a branch that depends
     /// on what is read, so that many such reads go on at once.
-    pub(super) fn first_guess(&self, item: ItemIdx) -> u32 {
-        let (Some(mask), Some(last)) = (self.index.len().checked_sub(1), self.pairs.len().checked_sub(1))
-        else {
+    pub(super) fn first_guess(&self, item: ItemIdx) -> u64 {
+        if self.words.is_empty() {
             return 0;
-        };
-        let place = usize::from(self.index[hash(item) & mask]);
-        self.pairs[place.min(last)].item.0
+        }
+        let place = self.index.get(home(item, self.index.slots())).unwrap_or(0) * self.shape.words();
+        self.words[place.min(self.words.len() - 1)]
     }
 
-    /// The pair with `item`, if it is kept.
-    pub(super) fn find_mut(&mut self, item: ItemIdx) -> Option<&mut Pair> {
-        if self.index.is_empty() {
-            return None;
-        }
-        let slot = self.slot_of(item);
-        self.pairs.get_mut(usize::from(self.index[slot]))
+    /// Touches the first pairs, so that they are in cache.
+    pub(super) fn touch(&self) -> u64 {
+        self.words.first().copied().unwrap_or(0)
     }
 
-    /// The pair with `item`, made if it is new. `max`: the bound on neighbours after a cut, at most [`ROW_MAX`].
-    pub(super) fn get_mut(&mut self, item: ItemIdx, max: usize) -> &mut Pair {
-        if self.index.is_empty() {
-            self.rebuild(4);
+    /// Changes the pair with `item`, if it is kept.
+    pub(super) fn change(&mut self, item: ItemIdx, change: impl FnOnce(&mut Pair)) {
+        if let Some(place) = self.find(item) {
+            self.change_at(place, change);
         }
-        let mut slot = self.slot_of(item);
-        if self.index[slot] == EMPTY {
-            if self.pairs.len() >= max + max / 4 {
-                self.keep_strongest(max);
-                slot = self.slot_of(item);
-            }
-            if (self.pairs.len() + 1) * 3 > self.index.len() * 2 {
-                self.rebuild(self.index.len() * 2);
-                slot = self.slot_of(item);
-            }
-            self.index[slot] = self.pairs.len() as u16;
-            if self.pairs.len() == self.pairs.capacity() {
-                self.pairs.reserve_exact(self.pairs.len() / 4 + 4);
-            }
-            self.pairs.push(Pair { item, count: 0, weight: 0, forward: 0 });
-        }
-        &mut self.pairs[usize::from(self.index[slot])]
     }
 
-    /// A row of these pairs, if they are of different items.
-    pub(super) fn of(pairs: Vec<Pair>) -> Option<Self> {
-        let mut row = Self { pairs, index: Vec::new() };
-        row.rebuild_to_fit();
-        let taken = row.index.iter().filter(|&&place| place != EMPTY).count();
-        (taken == row.pairs.len()).then_some(row)
+    /// Adds to the pair with `item`, which is made if it is new, at most a unit each. `max`: the bound on neighbours after
+    /// a cut, at most [`ROW_MAX`].
+    pub(super) fn add(&mut self, item: ItemIdx, (count, weight, forward): (u32, u32, u32), max: usize) {
+        let place = self.find(item).unwrap_or_else(|| self.push(item, max));
+        let first = place * self.shape.words();
+        if let Some(grown) = self.shape.grown(self.words[first], count, weight, forward) {
+            self.words[first] = grown;
+            return;
+        }
+        self.change_at(place, |pair| {
+            pair.count = pair.count.saturating_add(count);
+            pair.weight = pair.weight.saturating_add(weight);
+            pair.forward = pair.forward.saturating_add(forward);
+        });
     }
 
     /// Gives neighbours their new indexes and drops the others.
     pub(super) fn renumber(&mut self, renumbering: &Renumbering) {
-        self.pairs.retain_mut(|pair| match renumbering.item(pair.item) {
-            Some(new) => {
-                pair.item = new;
-                true
-            }
-            None => false,
-        });
-        self.rebuild_to_fit();
+        let renumbered = |pair: Pair| renumbering.item(pair.item).map(|item| Pair { item, ..pair });
+        let pairs: Vec<Pair> = self.pairs().filter_map(renumbered).collect();
+        *self = Self::of(&pairs, pairs.len());
     }
 
     /// Drops neighbours that nothing speaks for any more.
     pub(super) fn drop_empty(&mut self) {
-        self.pairs.retain(|pair| pair.weight > 0 || pair.count > 0);
-        self.rebuild_to_fit();
+        let pairs: Vec<Pair> = self.pairs().filter(|pair| pair.weight > 0 || pair.count > 0).collect();
+        *self = Self::of(&pairs, pairs.len());
     }
 
-    /// Most bytes that so many pairs may take: room for a quarter more, all of which was taken before the last cut; under
-    /// four places of the index to a pair at its fullest.
+    /// Most bytes that so many pairs may take: room for a quarter more, all of which was taken before the last cut, and for
+    /// an eighth beyond that.
     pub(super) fn size_bound(&self) -> usize {
-        if self.pairs.is_empty() && self.index.is_empty() {
+        if self.words.is_empty() {
             return 0;
         }
-        let fullest = self.pairs.len() + self.pairs.len() / 4 + 1;
-        (fullest + fullest / 4 + 4) * size_of::<Pair>() + (4 * fullest).max(8) * 2
+        let room = Self::roomy(self.len() + self.len() / 4 + 1);
+        let slot = if room < 256 { 1 } else { 2 };
+        room * 8 * self.shape.words() + (room + room / 2 + 1) * slot
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.pairs.capacity() * size_of::<Pair>() + self.index.capacity() * 2
+        8 * self.words.capacity() + self.index.size_bytes()
     }
 
-    fn slot_of(&self, item: ItemIdx) -> usize {
-        let mask = self.index.len() - 1;
-        let mut slot = hash(item) & mask;
-        while self.index[slot] != EMPTY && self.pairs[usize::from(self.index[slot])].item != item {
-            slot = (slot + 1) & mask;
+    pub(super) fn save(&self, out: &mut Writer) {
+        self.shape.bytes().into_iter().for_each(|bits| out.u8(bits));
+        out.u32(self.words.len() as u32);
+        // In their order, which sums of floats depend on.
+        self.words.iter().for_each(|&word| out.u64(word));
+    }
+
+    /// Reads what [`Row::save`] wrote: neighbours of an item among `items`.
+    pub(super) fn load(input: &mut Reader<'_>, items: usize) -> Result<Self, SnapshotError> {
+        let bytes = [input.u8()?, input.u8()?, input.u8()?, input.u8()?];
+        let shape = Shape::of_bytes(bytes).ok_or(SnapshotError::Malformed("shape of a row"))?;
+        let count = input.count(8)?;
+        let mut words = Vec::with_capacity(count);
+        for _ in 0..count {
+            words.push(input.u64()?);
         }
-        slot
+        let mut row = Self { words, index: Index::default(), shape };
+        let known = row.pairs().all(|pair| pair.item.at() < items);
+        if !known || row.len() > 2 * ROW_MAX || !row.words.len().is_multiple_of(shape.words()) {
+            return Err(SnapshotError::Malformed("neighbour"));
+        }
+        row.rebuild(row.len());
+        // Of two pairs with one item, only the first is ever found.
+        let found = |(place, pair): (usize, Pair)| row.find(pair.item) == Some(place);
+        if !row.pairs().enumerate().all(found) {
+            return Err(SnapshotError::Malformed("neighbour appears twice"));
+        }
+        Ok(row)
     }
 
-    /// Keeps the `max` neighbours of greatest weight; among equals those with the lower index.
-    fn keep_strongest(&mut self, max: usize) {
-        let strongest_first = |a: &Pair, b: &Pair| b.weight.cmp(&a.weight).then(a.item.cmp(&b.item));
-        self.pairs.select_nth_unstable_by(max - 1, strongest_first);
-        self.pairs.truncate(max);
-        self.rebuild(self.index.len());
+    /// A row of these pairs, of different items, with room for `room`.
+    fn of(pairs: &[Pair], room: usize) -> Self {
+        let mut row = Self { shape: Shape::of(pairs.iter().copied()), ..Self::default() };
+        let step = row.shape.words();
+        row.words.reserve_exact(room * step);
+        row.words.resize(pairs.len() * step, 0);
+        for (pair, words) in pairs.iter().zip(row.words.chunks_exact_mut(step)) {
+            row.shape.pack(pair, words);
+        }
+        row.rebuild(room);
+        row
     }
 
-    fn rebuild_to_fit(&mut self) {
-        self.pairs.shrink_to(self.pairs.len() + self.pairs.len() / 4 + 4);
-        self.rebuild((self.pairs.len() * 3 / 2 + 1).next_power_of_two().max(4));
-        self.index.shrink_to_fit();
+    fn at(&self, place: usize) -> &[u64] {
+        let step = self.shape.words();
+        &self.words[place * step..(place + 1) * step]
     }
 
-    fn rebuild(&mut self, slots: usize) {
-        self.index.clear();
-        self.index.resize(slots, EMPTY);
-        for place in 0..self.pairs.len() {
-            let slot = self.slot_of(self.pairs[place].item);
-            self.index[slot] = place as u16;
+    fn change_at(&mut self, place: usize, change: impl FnOnce(&mut Pair)) {
+        let step = self.shape.words();
+        let words = &mut self.words[place * step..(place + 1) * step];
+        let mut pair = self.shape.unpack(words);
+        change(&mut pair);
+        if self.shape.fits(&pair) {
+            self.shape.pack(&pair, words);
+            return;
+        }
+        let mut pairs: Vec<Pair> = self.pairs().collect();
+        pairs[place] = pair;
+        *self = Self::of(&pairs, self.room());
+    }
+
+    /// Adds a pair, and says where.
+    fn push(&mut self, item: ItemIdx, max: usize) -> usize {
+        let new = Pair { item, count: 0, weight: 0, forward: 0 };
+        let full = self.len() >= max + max / 4;
+        // Not for want of room: how much there is says nothing of what is kept, and differs after a restart.
+        if full || !self.shape.fits(&new) || self.words.is_empty() {
+            let mut pairs: Vec<Pair> = self.pairs().collect();
+            if full {
+                keep_strongest(&mut pairs, max);
+            }
+            pairs.push(new);
+            *self = Self::of(&pairs, self.room().max(Self::roomy(pairs.len())));
+            return self.len() - 1;
+        }
+        if self.len() == self.room() {
+            let room = Self::roomy(self.len() + 1);
+            self.words.reserve_exact((room - self.len()) * self.shape.words());
+            self.rebuild(room);
+        }
+        let place = self.len();
+        self.words.resize(self.words.len() + self.shape.words(), 0);
+        let step = self.shape.words();
+        self.shape.pack(&new, &mut self.words[place * step..]);
+        self.take_slot(item, place);
+        place
+    }
+
+    /// For how many pairs there is room.
+    fn room(&self) -> usize {
+        self.words.capacity() / self.shape.words()
+    }
+
+    /// For how many pairs to make room where there are `pairs`.
+    fn roomy(pairs: usize) -> usize {
+        pairs + pairs / 8 + 2
+    }
+
+    /// The place of the pair with an item.
+    fn find(&self, item: ItemIdx) -> Option<usize> {
+        match &self.index {
+            Index::Bytes(slots) => self.probe(slots, item),
+            Index::Words(slots) => self.probe(slots, item),
+        }
+    }
+
+    fn probe<T: Copy + Into<usize>>(&self, slots: &[T], item: ItemIdx) -> Option<usize> {
+        if slots.is_empty() {
+            return None;
+        }
+        let (step, mask, own) = (self.shape.words(), self.shape.item_mask(), u64::from(item.0));
+        let mut slot = home(item, slots.len());
+        loop {
+            let place = slots[slot].into().checked_sub(1)?;
+            if self.words[place * step] & mask == own {
+                return Some(place);
+            }
+            slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
+        }
+    }
+
+    fn take_slot(&mut self, item: ItemIdx, place: usize) {
+        let slots = self.index.slots();
+        let mut slot = home(item, slots);
+        while self.index.get(slot).is_some() {
+            slot = if slot + 1 == slots { 0 } else { slot + 1 };
+        }
+        self.index.set(slot, place);
+    }
+
+    fn rebuild(&mut self, room: usize) {
+        self.index = Index::new(room.max(self.len()));
+        for place in 0..self.len() {
+            let item = self.shape.item(self.at(place)[0]);
+            self.take_slot(item, place);
         }
     }
 }
 
-fn hash(item: ItemIdx) -> usize {
-    (item.0.wrapping_mul(0x9E37_79B1) >> 7) as usize
+/// The first of some slots to look for an item in.
+fn home(item: ItemIdx, slots: usize) -> usize {
+    ((u64::from(item.0.wrapping_mul(0x9E37_79B1)) * slots as u64) >> 32) as usize
+}
+
+/// Keeps the `max` neighbours of greatest weight; among equals those with the lower index.
+fn keep_strongest(pairs: &mut Vec<Pair>, max: usize) {
+    let strongest_first = |a: &Pair, b: &Pair| b.weight.cmp(&a.weight).then(a.item.cmp(&b.item));
+    pairs.select_nth_unstable_by(max - 1, strongest_first);
+    pairs.truncate(max);
 }
 
 #[cfg(test)]
@@ -166,27 +329,44 @@ mod tests {
         let (mut row, mut map) = (Row::default(), HashMap::new());
         for n in 0..5000u32 {
             let item = ItemIdx(n.wrapping_mul(2_654_435_761) % 700);
-            row.get_mut(item, 1000).count += 1;
-            *map.entry(item).or_insert(0u32) += 1;
+            // Some outgrow their bits, until the row takes two words a pair.
+            let weight = (n % 40 + 1).pow(n / 800).min(1 << 28);
+            let count = weight / 8 + 1;
+            row.add(item, (0, 0, 0), 1000);
+            row.change(item, |pair| (pair.count, pair.weight) = (pair.count + count, pair.weight + weight));
+            let held = map.entry(item).or_insert((0, 0));
+            *held = (held.0 + count, held.1 + weight);
         }
-        assert_eq!(row.pairs().len(), map.len());
-        for (&item, &count) in &map {
-            assert_eq!(row.get(item).map(|pair| pair.count), Some(count));
+        assert_eq!((row.len(), row.shape.words()), (map.len(), 2));
+        for (&item, &held) in &map {
+            assert_eq!(row.get(item).map(|pair| (pair.count, pair.weight)), Some(held));
         }
         assert_eq!(row.get(ItemIdx(9999)), None);
         assert_eq!(Row::default().get(ItemIdx(0)), None);
+        assert!(row.size_bytes() <= row.size_bound());
+        row.change(ItemIdx(3), |pair| pair.count = 77);
+        row.change(ItemIdx(9999), |pair| pair.count = 77);
+        assert_eq!(row.get(ItemIdx(3)).map(|pair| pair.count), Some(77));
+        let mut out = Writer::default();
+        row.save(&mut out);
+        let bytes = out.into_bytes();
+        let loaded = Row::load(&mut Reader::new(&bytes), 700).unwrap();
+        assert!(loaded.pairs().eq(row.pairs()));
+        assert_eq!((loaded.shape, loaded.size_bound()), (row.shape, row.size_bound()));
+        assert!(Row::load(&mut Reader::new(&bytes), 600).is_err());
     }
 
     #[test]
     fn the_weakest_quarter_goes() {
         let mut row = Row::default();
         for n in 0..100u32 {
-            row.get_mut(ItemIdx(n), 80).weight = n;
+            row.add(ItemIdx(n), (0, n, 0), 80);
         }
-        assert_eq!(row.pairs().len(), 100);
-        row.get_mut(ItemIdx(1000), 80).weight = 1;
-        assert_eq!(row.pairs().len(), 81);
+        assert_eq!(row.len(), 100);
+        row.add(ItemIdx(1000), (0, 1, 0), 80);
+        assert_eq!(row.len(), 81);
         assert!(row.get(ItemIdx(19)).is_none());
         assert!(row.get(ItemIdx(20)).is_some());
+        assert!(row.size_bytes() <= row.size_bound());
     }
 }

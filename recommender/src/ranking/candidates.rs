@@ -6,7 +6,7 @@
 
 use std::hint;
 
-use crate::cooccurrence::Pair;
+use crate::cooccurrence::{Pair, Pairs};
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math;
@@ -173,19 +173,20 @@ impl Scratch {
     }
 
     /// Adds what is said of each neighbour to its scores.
-    fn add_rows(&mut self, neighbours: &[Pair], said: impl Fn(&Pair) -> Lanes) {
+    fn add_rows(&mut self, pairs: &Pairs, own: ItemIdx, said: impl Fn(&Pair) -> Lanes) {
         // Room for all to be new, given back below, so that none needs a branch that nobody could predict.
         let mut next = self.items.len();
-        self.items.resize(next + neighbours.len(), ItemIdx::default());
-        self.rows.resize(next + neighbours.len(), Row::default());
-        for pair in neighbours {
+        let neighbours = pairs.degree(own);
+        self.items.resize(next + neighbours, ItemIdx::default());
+        self.rows.resize(next + neighbours, Row::default());
+        pairs.each_neighbour(own, |pair| {
             let place = &mut self.places[pair.item.at()];
             self.items[next] = pair.item;
             next += usize::from(*place == 0);
             *place = if *place == 0 { next as u32 } else { *place };
             let row = &mut self.rows[*place as usize - 1].0;
-            row.iter_mut().zip(said(pair)).for_each(|(sum, value)| *sum += value);
-        }
+            row.iter_mut().zip(said(&pair)).for_each(|(sum, value)| *sum += value);
+        });
         self.items.truncate(next);
         self.rows.truncate(next);
     }
@@ -343,7 +344,7 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     let mut decays = [1.0f32; PERSONAL];
     let asked = || history.iter().take(HISTORY_ASKED);
     // Rows lie all over memory: asking for all of them first lets the processor wait for all at once.
-    hint::black_box(asked().fold(0, |sum, &own| sum ^ state.pairs.first_word(own)));
+    hint::black_box(asked().fold(0, |sum, &own| sum ^ state.pairs.touch(own)));
     for &own in asked() {
         let reach = state.items.reach(own);
         let cosine = decays[COSINE] * reach.rarity;
@@ -351,7 +352,7 @@ fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
         let following = decays[RULES] * rules::factor(reach.users);
         let share = reach.users as f32 / total;
         let log_share = reach.log - log_total;
-        scratch.add_rows(state.pairs.neighbours(own), |pair| {
+        scratch.add_rows(&state.pairs, own, |pair| {
             let other = state.items.reach(pair.item);
             let mut said = Lanes::default();
             said[COSINE] = cosine * item_cosine::value(pair);
@@ -399,10 +400,9 @@ fn walk_on(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     first.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut left = walk::PAIRS_MAX;
     for &(strength, item) in first.iter().take_while(|&&(strength, _)| strength > 0.0) {
-        let pairs = state.pairs.neighbours(item);
-        let Some(rest) = left.checked_sub(pairs.len()) else { break };
+        let Some(rest) = left.checked_sub(state.pairs.degree(item)) else { break };
         left = rest;
-        scratch.add_rows(pairs, |pair| {
+        scratch.add_rows(&state.pairs, item, |pair| {
             let mut said = Lanes::default();
             said[WALK] = strength * cooccurrence::value(pair);
             said

@@ -109,7 +109,7 @@ impl Recommender {
         let state = &self.state;
         let sum = |of: &dyn Fn(ItemIdx) -> u64| items.iter().map(|&item| of(item)).sum::<u64>();
         let among = |item: ItemIdx| {
-            let pairs = state.pairs.neighbours(item).iter();
+            let pairs = state.pairs.neighbours(item);
             let own = pairs.filter(|pair| items.binary_search(&pair.item).is_ok());
             own.map(|pair| u64::from(pair.weight)).sum()
         };

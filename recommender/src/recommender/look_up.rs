@@ -15,7 +15,7 @@ impl Recommender {
     pub fn similar(&self, item_id: &str, n: usize, metric: Metric) -> Option<Vec<Similar>> {
         let state = &self.state;
         let item = state.items.find(item_id)?;
-        let mut found: Vec<(f64, &Pair, Margins)> = Vec::new();
+        let mut found: Vec<(f64, Pair, Margins)> = Vec::new();
         for pair in state.pairs.neighbours(item) {
             let margins = Margins {
                 both: pair.count,
@@ -24,10 +24,10 @@ impl Recommender {
                 total: state.users.with_likes(),
             };
             if pair.count > 0 && state.items.is_offered(pair.item, state.newest_ms) {
-                found.push((value(metric, pair, margins), pair, margins));
+                found.push((value(metric, &pair, margins), pair, margins));
             }
         }
-        let best_first = |a: &(f64, &Pair, Margins), b: &(f64, &Pair, Margins)| {
+        let best_first = |a: &(f64, Pair, Margins), b: &(f64, Pair, Margins)| {
             b.0.total_cmp(&a.0).then(b.1.weight.cmp(&a.1.weight)).then(a.1.item.cmp(&b.1.item))
         };
         if found.is_empty() && state.items.users(item) == 0 {

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::memory::doubling;
+use super::memory::{doubling, push, steady};
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering};
 use crate::ingest::entity::ItemEntity;
@@ -146,8 +146,8 @@ impl Items {
     pub(crate) fn intern(&mut self, id: &str) -> Option<ItemIdx> {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
-            self.items.push(Item::default());
-            self.reach.push(Reach::of(0));
+            push(&mut self.items, Item::default());
+            push(&mut self.reach, Reach::of(0));
         }
         Some(ItemIdx(index))
     }
@@ -233,8 +233,8 @@ impl Items {
         let attributes = self.items.iter().filter_map(|item| item.attributes.as_deref());
         self.ids.size_bound()
             + self.categories.size_bound()
-            + doubling::<Item>(self.items.len())
-            + doubling::<Reach>(self.reach.len())
+            + steady::<Item>(self.items.len())
+            + steady::<Reach>(self.reach.len())
             + members
             + attributes.map(bound_of).sum::<usize>()
     }

@@ -15,7 +15,16 @@ pub(crate) fn push<T>(values: &mut Vec<T>, value: T) {
     values.push(value);
 }
 
-/// Most bytes of a vector that grows by [`push`].
+/// Adds `more` to such a vector.
+pub(crate) fn extend<T>(values: &mut Vec<T>, more: usize, value: impl FnMut() -> T) {
+    let length = values.len() + more;
+    if length > values.capacity() {
+        values.reserve_exact(length + length / 8 - values.len());
+    }
+    values.resize_with(length, value);
+}
+
+/// Most bytes of a vector that grows by [`push`] and [`extend`].
 pub(crate) const fn steady<T>(length: usize) -> usize {
     size_of::<T>() * (length + length / 8 + 16)
 }

@@ -3,7 +3,7 @@
 //! A posting is a small ring: beyond its bound the longest gone makes room, which favours those who are active
 //! now. One number per like, so it is the cheapest memory a neighbourhood model can have.
 
-use super::memory::doubling;
+use super::memory::{self, doubling, steady};
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 
@@ -27,7 +27,8 @@ impl Postings {
     /// Notes that a user came to an item, for the first time as far as is known.
     pub(crate) fn add(&mut self, item: ItemIdx, user: UserIdx) {
         if self.rows.len() <= item.at() {
-            self.rows.resize_with(item.at() + 1, Posting::default);
+            let more = item.at() + 1 - self.rows.len();
+            memory::extend(&mut self.rows, more, Posting::default);
         }
         let posting = &mut self.rows[item.at()];
         if posting.users.len() < POSTING_MAX {
@@ -65,7 +66,7 @@ impl Postings {
     /// Most bytes that so many users of so many items may take.
     pub(crate) fn size_bound(&self) -> usize {
         let users: usize = self.rows.iter().map(|posting| doubling::<UserIdx>(posting.users.len())).sum();
-        doubling::<Posting>(self.rows.len()) + users
+        steady::<Posting>(self.rows.len()) + users
     }
 
     pub(crate) fn size_bytes(&self) -> usize {

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use super::memory::doubling;
+use super::memory::{self, doubling, steady};
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering};
 
@@ -56,7 +56,8 @@ impl Window {
             return;
         }
         if self.totals.len() <= item.at() {
-            self.totals.resize(item.at() + 1, 0);
+            let more = item.at() + 1 - self.totals.len();
+            memory::extend(&mut self.totals, more, || 0);
         }
         self.totals[item.at()] = self.totals[item.at()].saturating_add(amount);
         let position = self.buckets.len() as i64 - 1 - age;
@@ -152,7 +153,7 @@ impl Window {
     /// Most bytes that so many entries may take, right after [`Window::merge`].
     pub(crate) fn size_bound(&self) -> usize {
         let listed = self.buckets.iter().map(|bucket| doubling::<(ItemIdx, u32)>(bucket.added.len()));
-        listed.sum::<usize>() + doubling::<u32>(self.totals.len())
+        listed.sum::<usize>() + steady::<u32>(self.totals.len())
     }
 
     /// Bytes held, by capacity.
