@@ -79,6 +79,7 @@ macro_rules! with_options {
             &TENANT,
             &options::N,
             &options::OFFSET,
+            &options::REC_ID,
             &options::EXPLAIN,
             &options::SEEN,
             &options::CATEGORY,
@@ -446,7 +447,7 @@ impl Whom {
 
 fn recommend(recommender: &Recommender, whom: &Whom, options: &Options) -> Result<Recommendations, AskError> {
     whom.history(|history| {
-        let (by, rec_id) = options.assign(recommender, history);
+        let (by, rec_id) = options.assign(recommender, history)?;
         let answer = options.request(history, (by, &rec_id), None, |request| recommender.recommend(request));
         let answer = answer.ok_or_else(|| options.unanswered())?;
         let reason = answer.kind.reason(history);
@@ -476,7 +477,7 @@ fn rank(
         }
     }
     whom.history(|history| {
-        let (by, rec_id) = options.assign(recommender, history);
+        let (by, rec_id) = options.assign(recommender, history)?;
         let answer =
             options.request(history, (by, &rec_id), Some(&known), |request| recommender.recommend(request));
         let answer = answer.ok_or_else(|| options.unanswered())?;
@@ -631,6 +632,8 @@ mod tests {
             (json!({"user_id": "cid", "model": "als"}), "bad-parameter", "switched on"),
             (json!({"user_id": "cid", "metric": "llr"}), "unknown-parameter", "`metric` is unknown here"),
             (json!({"user_id": "cid", "category": "garden"}), "unknown-category", "garden"),
+            (json!({"user_id": "cid", "tenant": "t"}), "unknown-tenant", "`t`"),
+            (json!({"user_id": "cid", "rec_id": "mine"}), "bad-parameter", "same question"),
             (json!({"item_id": "sofa"}), "unknown-item", "sofa"),
             (json!({"ask": "neighbours", "user_id": "eve"}), "unknown-user", "eve"),
             (json!({"ask": "hot", "category": "garden"}), "unknown-category", "garden"),
@@ -648,6 +651,26 @@ mod tests {
             assert_eq!(error.code(), code, "{question}: {error}");
             assert!(error.to_string().contains(about), "{question}: {error}");
         }
+    }
+
+    #[test]
+    fn a_page_asked_for_by_name_keeps_its_name_and_its_chances() {
+        let all = asked(&json!({"user_id": "eve", "exploration": 60, "n": 4})).expect("an answer");
+        // The name of the same answer when other things were known: other chances, but they stay.
+        let name = all["rec_id"].as_str().expect("a name");
+        let (_, question) = name.split_once('.').expect("a name in parts");
+        let earlier = format!("1-0.{question}");
+        let page = |offset: usize, n: usize| {
+            let question =
+                json!({"user_id": "eve", "exploration": 60, "rec_id": earlier, "offset": offset, "n": n});
+            let answer = asked(&question).expect("an answer");
+            assert_eq!(answer["rec_id"], *earlier);
+            answer["items"].as_array().expect("items").clone()
+        };
+        assert_eq!([page(0, 2), page(2, 2)].concat(), page(0, 4));
+        assert!(page(0, 1)[0]["propensity"].is_number());
+        let other = asked(&json!({"user_id": "eve", "rec_id": earlier, "scenario": "home"}));
+        assert_eq!(other.expect_err("another question").code(), "bad-parameter");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::ask::AskError;
 use super::parameters::{Form, Parameter, Parameters};
+use super::rec_id::RecId;
 use super::request::{History, Request};
 use crate::judging::experiment::Assignment;
 use crate::ranking::filter::Filter;
@@ -27,6 +28,11 @@ pub(super) static OFFSET: Parameter = Parameter {
     name: "offset",
     form: Form::Whole { least: 0, most: OFFSET_MAX, default: Some(0) },
     about: "How many of the best to leave out: the next page. Pages with the same rec_id are of the same list.",
+};
+pub(super) static REC_ID: Parameter = Parameter {
+    name: "rec_id",
+    form: Form::Text,
+    about: "The name of the answer that this is a further page of: it keeps the name, and the chances of exploration.",
 };
 pub(super) static EXPLAIN: Parameter =
     Parameter { name: "explain", form: Form::Flag, about: "Whether to give each item's reasons." };
@@ -74,6 +80,12 @@ fn models() -> Vec<&'static str> {
     Recommender::models().chain(Recommender::optional_models()).collect()
 }
 
+/// Whether two names of answers differ in nothing but what was learnt by then.
+fn is_of_the_same_question(one: &str, other: &str) -> bool {
+    let question = |name| RecId::parse(name).map(|id| RecId { events: 0, entities: 0, ..id });
+    question(one).is_some_and(|one| Some(one) == question(other))
+}
+
 /// The options of one question.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Options {
@@ -86,6 +98,7 @@ pub(super) struct Options {
     per_category: Option<usize>,
     diversity: usize,
     scenario: Option<String>,
+    rec_id: Option<String>,
     exploration: Option<usize>,
     exclude: Vec<String>,
     model: Option<&'static str>,
@@ -106,6 +119,7 @@ impl Options {
             per_category: parameters.whole(&PER_CATEGORY)?,
             diversity: parameters.whole(&DIVERSITY)?.unwrap_or_default(),
             scenario: parameters.text(&SCENARIO)?.map(Cow::into_owned),
+            rec_id: parameters.text(&REC_ID)?.map(Cow::into_owned),
             exploration: parameters.whole(&EXPLORATION)?,
             exclude: parameters.ids(&EXCLUDE)?,
             model: parameters.word(&MODEL, |word| models().into_iter().find(|known| *known == word))?,
@@ -118,18 +132,26 @@ impl Options {
     }
 
     /// By which model to answer a history, and what to call the answer.
+    ///
+    /// # Errors
+    /// [`AskError`] if the name given is that of an answer to another question.
     pub(super) fn assign<'a>(
         &'a self,
         recommender: &'a Recommender,
         history: History<'_>,
-    ) -> (Assignment<'a>, String) {
+    ) -> Result<(Assignment<'a>, String), AskError> {
         let whose = match history {
             History::User(id) => Some(id),
             History::Items(_) => None,
         };
         let scenario = self.scenario.as_deref();
         let by = recommender.assign(whose, scenario, self.model);
-        (by, recommender.rec_id(history, scenario, &by))
+        let name = recommender.rec_id(history, scenario, &by);
+        match &self.rec_id {
+            None => Ok((by, name)),
+            Some(earlier) if is_of_the_same_question(earlier, &name) => Ok((by, earlier.clone())),
+            Some(_) => Err(AskError::expected(&REC_ID, "the name of an answer to the same question")),
+        }
     }
 
     /// Hands `ask` the request that these options make of a history, whose answer will be called `rec_id`.
