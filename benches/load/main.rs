@@ -2,7 +2,7 @@
 //!
 //! Starts the release binary on an empty directory and measures, one after another, from this process over loopback:
 //! producing (records of 100 B and 1 KB, acks 1 and all), consuming, end-to-end latency at a fixed rate, time to the
-//! first answer, memory when idle, HTTP round trips, and the broker's CPU time per GB moved.
+//! first answer, memory when idle, recommendations over HTTP, and the broker's CPU time per GB moved.
 //!
 //! # What is and what is not measured
 //! Batches are encoded beforehand and sent with several requests in flight, so that the client costs as little as a
@@ -16,6 +16,7 @@
 //! cargo bench --bench load -- --only produce,latency     some of it
 //! cargo bench --bench load -- --megabytes 4096           more data for each throughput figure (default 1024)
 //! cargo bench --bench load -- --rate 50000 --seconds 30  another rate for latency
+//! cargo bench --bench load -- --only http --http-rate 5000
 //! cargo bench --bench load -- --bootstrap 127.0.0.1:9092 against a broker that already runs (Apache Kafka, say)
 //! cargo bench --bench load -- --set log.acks.all.sync=false
 //! ```
@@ -71,8 +72,8 @@ fn main() {
     if options.wants("latency") {
         latency::measure(&options, &broker, &mut report);
     }
-    if let (true, Broker::Ours(child, _)) = (options.wants("http"), &broker) {
-        http::measure(child.http, &mut report);
+    if options.wants("http") {
+        http::measure(&options, &broker, &mut report);
     }
     broker.finish();
     report.print();

@@ -9,6 +9,8 @@ pub(crate) struct Options {
     pub(crate) megabytes: u64,
     /// Records a second while measuring latency.
     pub(crate) rate: u64,
+    /// Recommendations asked for a second.
+    pub(crate) http_rate: u64,
     pub(crate) seconds: u64,
     pub(crate) bootstrap: Option<SocketAddr>,
     pub(crate) settings: Vec<(String, String)>,
@@ -20,6 +22,7 @@ impl Options {
             only: Vec::new(),
             megabytes: 1024,
             rate: 10_000,
+            http_rate: 5_000,
             seconds: 10,
             bootstrap: None,
             settings: Vec::new(),
@@ -32,6 +35,7 @@ impl Options {
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--megabytes" => options.megabytes = number(&name, &value()?)?,
                 "--rate" => options.rate = number(&name, &value()?)?,
+                "--http-rate" => options.http_rate = number(&name, &value()?)?,
                 "--seconds" => options.seconds = number(&name, &value()?)?,
                 "--bootstrap" => options.bootstrap = Some(number(&name, &value()?)?),
                 "--set" => {
