@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "what a skipped test or a failed broker has to say is printed")]
 
+mod answering;
 mod answers;
 mod bad_input;
 mod contract;

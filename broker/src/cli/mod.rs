@@ -8,6 +8,7 @@
 mod demo;
 mod evaluate;
 mod log;
+mod recommend;
 mod serve;
 
 use std::ffi::OsString;
@@ -47,6 +48,9 @@ enum Command {
         after_help = "Example: kindred evaluate --events events.csv --protocol prequential --repeats skip --at 10,20"
     )]
     Evaluate(evaluate::EvaluateArgs),
+    /// Ask a running broker for recommendations.
+    #[command(after_help = "Example: kindred recommend --user 17850 --explain")]
+    Recommend(recommend::RecommendArgs),
     /// Show and check the files of a data directory; a broker may be running on it.
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Demo(args)) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Evaluate(args)) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Recommend(args)) => recommend::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Log(command)) => log::run(&command),
     };
     match done {
