@@ -177,11 +177,8 @@ impl Client {
             config_operation: 0,
             value: Some(value.into()),
         });
-        let resource = AlterConfigsResource {
-            resource_type: 4,
-            resource_name: "".into(),
-            configs: configs.collect(),
-        };
+        let resource =
+            AlterConfigsResource { resource_type: 4, resource_name: "".into(), configs: configs.collect() };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
         let answer = self.call(&request, 1);
         let answer: IncrementalAlterConfigsResponse<'_> = answer.decode();
