@@ -29,6 +29,8 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 /// A request's head and read buffer, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// After so many tasks a busy thread looks at its sockets: each may be a question of some hundred microseconds.
+const TASKS_BETWEEN_LOOKS: u32 = 8;
 /// Pause after a failed accept (out of descriptors, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,6 +72,7 @@ impl HttpServer {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("kindred-http")
+            .event_interval(TASKS_BETWEEN_LOOKS)
             .enable_all()
             .build()?;
         // To be registered with the other runtime.

@@ -79,7 +79,7 @@ use step::{Step, Taken};
 /// The consumer group whose offsets say up to where results stand.
 pub(crate) const GROUP: &str = "kindred-recommender";
 /// Records learnt under one hold of the write lock: a reader waits at most that long.
-const LEARN_AT_ONCE: usize = 256;
+const LEARN_AT_ONCE: usize = 32;
 /// How long is learnt before anything else is looked at, if there is that much to learn.
 const LEARN_SLICE: Duration = Duration::from_millis(20);
 /// Keys are taken after so many records, in whole batches, while there are more.
