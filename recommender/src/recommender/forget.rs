@@ -209,7 +209,7 @@ mod tests {
                 user_id: Some(name(user).into()),
                 item_id: format!("i{item}").into(),
                 action: action.into(),
-                time_ms: 1_000_000 + n * 7_000_000,
+                time_ms: 1_000_000 + n * 7_000_123,
                 value: (action == "rate").then_some((item % 5 + 1) as f64),
                 ..Event::default()
             };
