@@ -76,7 +76,7 @@ impl Renumbering {
         self.kept
     }
 
-    /// Moves the values of kept indexes together, in a vector with no more room than [`crate::state::memory::push`] would have made. Values
+    /// Moves the values of kept indexes together, in a vector with no more room than one that grows by an eighth would have. Values
     /// beyond the last index are dropped.
     pub fn compact<T>(&self, values: &mut Vec<T>) {
         let mut old = 0;

@@ -57,7 +57,7 @@ impl<T> Rules<T> {
     }
 }
 
-/// One rule as written. Whoever reads it takes its fields one by one, then calls [`Rule::finish`].
+/// One rule as written. Whoever reads it takes its fields one by one, then calls `finish`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Names it among the rules of its key.

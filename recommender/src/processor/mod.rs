@@ -7,7 +7,7 @@
 //!                │ refused  │ refused    │ refused
 //!                └──────────┴────────────┴──▶ dead letter: an Emission like any other
 //! ```
-//! An [`Operator`](operator::Operator) is a small machine with a state of its own: it may keep events out, write records of
+//! An `Operator` is a small machine with a state of its own: it may keep events out, write records of
 //! its own for each event, and write summaries now and then. Like the recommender, an operator knows no clock and no
 //! randomness, so state, input order and the places where summaries were asked for give every record it writes: whoever
 //! owns the processor commits those records together with the input they came from, and a restart repeats none.

@@ -4,7 +4,7 @@ use super::{Forgotten, Incoming, Recommender};
 use crate::ingest::event::Event;
 use crate::ingest::rejection::Rejection;
 
-/// An event that was found clean, as an [`Observer`] sees it.
+/// An event that was found clean, as those who look on see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// The message it is of.

@@ -14,7 +14,7 @@
 //! | item, in as many bits as the greatest index in the history has | as long as the event | everything |
 //! | kind: action, sign, whether the user came back later; a number into the list of those there are, of no bits if there is one | as long | forgetting, ranking |
 //! | minute, as the gap to the event before, Golomb coded; a gap of its own says "at the very same time" | as long | forgetting: decayed sums count by the minute |
-//! | stream, offset and millisecond | the latest [`TRACES`] events, and until the finest windows have passed | evidence, forgetting |
+//! | stream, offset and millisecond | the latest `TRACES` events, and until the finest windows have passed | evidence, forgetting |
 //!
 //! An event that leaves takes all of this with it. The item it liked stays known a while longer: recommending what the
 //! user has long had is the most embarrassing answer there is.
