@@ -8,6 +8,7 @@
 mod answering;
 mod answers;
 mod bad_input;
+mod config_command;
 mod contract;
 mod demo;
 mod disk;
@@ -28,6 +29,7 @@ mod paging;
 mod produce_rules;
 mod python;
 mod records;
+mod set_ups;
 mod support;
 mod topic_rules;
 mod transaction_rules;

@@ -5,6 +5,7 @@
 //! line on standard error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its job")]
 
+mod config;
 mod demo;
 mod evaluate;
 mod log;
@@ -51,6 +52,9 @@ enum Command {
     /// Ask a running broker for recommendations.
     #[command(after_help = "Example: kindred recommend --user 17850 --explain")]
     Recommend(recommend::RecommendArgs),
+    /// Show and change settings of a running broker, its topics and groups.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Show and check the files of a data directory; a broker may be running on it.
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -105,6 +109,7 @@ pub fn run() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Evaluate(args)) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Recommend(args)) => recommend::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Config(command)) => config::run(&command).map(|()| ExitCode::SUCCESS),
         Some(Command::Log(command)) => log::run(&command),
     };
     match done {

@@ -94,6 +94,9 @@ impl Drop for Child {
     }
 }
 
+/// The name of the setting that is none: the configuration file.
+pub(crate) const CONFIG_FILE: &str = "--config";
+
 /// The command line of a server on free ports; `settings` come last and win.
 pub(crate) fn command(binary: &Path, data: &Path, settings: &[(String, String)]) -> Command {
     let mut command = Command::new(binary);
@@ -110,7 +113,10 @@ pub(crate) fn command(binary: &Path, data: &Path, settings: &[(String, String)])
     ];
     let overridden = |key: &str| settings.iter().any(|(name, _)| name == key);
     for (key, value) in defaults.iter().filter(|(key, _)| !overridden(key)).chain(settings) {
-        command.arg("--set").arg(format!("{key}={value}"));
+        match key.as_str() {
+            CONFIG_FILE => command.arg(CONFIG_FILE).arg(value),
+            key => command.arg("--set").arg(format!("{key}={value}")),
+        };
     }
     command
 }

@@ -187,6 +187,24 @@ impl Client {
         if outcome.error_code == 0 { Ok(()) } else { Err(message) }
     }
 
+    /// Whether there is a topic of this name; asking does not make one.
+    pub(crate) fn has_topic(&mut self, name: &str) -> bool {
+        let wanted = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+        let request = MetadataRequest {
+            topics: Some(vec![wanted]),
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        self.call(&request, 12).decode::<MetadataResponse<'_>>().topics[0].error_code == 0
+    }
+
+    /// Makes a topic of one partition unless it is there.
+    pub(crate) fn create_topic_if_missing(&mut self, name: &str) {
+        if !self.has_topic(name) {
+            self.create_topic(name, 1);
+        }
+    }
+
     pub(crate) fn topic_id(&mut self, name: &str) -> TopicId {
         let wanted = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
         let answer = self.call(&MetadataRequest { topics: Some(vec![wanted]), ..Default::default() }, 12);
