@@ -263,8 +263,8 @@ mod tests {
         for element in value.as_array().into_iter().flatten() {
             check(document, &schema["items"], element, &format!("{at}[]"))?;
         }
-        let missing = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        if let Some(missing) = missing.filter(|name| value.get(name).is_none()).next() {
+        let mut missing = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if let Some(missing) = missing.find(|name| value.get(name).is_none()) {
             return Err(format!("{at}: no {missing} in {value}"));
         }
         for (name, member) in value.as_object().into_iter().flatten() {
