@@ -107,6 +107,7 @@ impl Broker {
             bound.serve(&cx);
         }
         housekeeping::start(&cx, &store);
+        feed::webhook::start(&cx);
         let feed = match cx.config.recommender_enable {
             true => Some(feed::start(&cx).map_err(StartError::Threads)?),
             false => None,

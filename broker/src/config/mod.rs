@@ -39,7 +39,7 @@ pub use manual::{help, manual};
 pub use server::{ServerConfig, server_keys};
 pub use sources::Place;
 pub use topic::{NoRemoteStorage, ThrottledReplicas, TopicCompression, TopicConfig, topic_keys};
-pub use value::{Address, Listener};
+pub use value::{Address, Listener, WebhookUrl};
 
 /// A configuration that cannot be used. Each message is one line for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

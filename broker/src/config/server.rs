@@ -9,11 +9,15 @@ use super::ConfigError;
 use super::describe::{Entry, Layers, Source, Texts, entry};
 use super::key::{ConfigType, Form, Importance, Key, Update, keys};
 use super::sources::{Place, read_arguments, read_environment, read_file, set};
-use super::value::{Address, Listener};
+use super::value::{Address, Listener, WebhookUrl};
 
 const LISTENERS: Form =
     Form::Other(ConfigType::List, "PLAINTEXT://host:port, or several with commas between");
 const ADDRESS: Form = Form::Other(ConfigType::String, "host:port, or nothing to turn it off");
+const WEBHOOK: Form = Form::Other(
+    ConfigType::String,
+    "http://host:port/path, without a user (https is not spoken: put a proxy that speaks it in between)",
+);
 const DIRECTORY: Form = Form::Other(ConfigType::String, "one directory");
 
 keys! {
@@ -270,6 +274,16 @@ keys! {
     producer_id_expiration_ms: i64 =
         "producer.id.expiration.ms", Some("86400000"), Form::Int(1, i32::MAX), Low;
 
+    /// Where alerts (`kindred.alerts`) are posted to, each as one JSON object, at least once. Unset: nowhere. Not shown,
+    /// since such a path may be a secret.
+    recommender_alerts_webhook_url: Option<WebhookUrl> =
+        "recommender.alerts.webhook.url", None, WEBHOOK, Low, sensitive true;
+    /// How long posting an alert may take before the attempt has failed.
+    recommender_alerts_webhook_timeout: Duration =
+        "recommender.alerts.webhook.timeout.ms", Some("10000"), Form::Int(1, 600_000), Low;
+    /// How often an alert is posted before it is given up. The pause between attempts doubles from 250 ms to a minute.
+    recommender_alerts_webhook_attempts_max: u64 =
+        "recommender.alerts.webhook.attempts.max", Some("10"), Form::Int(1, 1000), Low;
     /// Whether the recommender learns from this broker's topics.
     recommender_enable: bool = "recommender.enable", Some("true"), Form::Bool, High;
     /// How often changed lists are written to the output topics. A list that changes often in between is

@@ -115,6 +115,43 @@ impl fmt::Display for Address {
     }
 }
 
+/// Where alerts are posted to: `http://host[:port][/path]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookUrl {
+    uri: hyper::Uri,
+}
+
+impl Value for WebhookUrl {
+    fn read(text: &str, _: &str) -> Option<Self> {
+        let uri: hyper::Uri = text.trim().parse().ok()?;
+        let authority = uri.authority()?;
+        let fits = uri.scheme_str() == Some("http") && !authority.as_str().contains('@');
+        (fits && !authority.host().is_empty()).then_some(Self { uri })
+    }
+}
+
+impl WebhookUrl {
+    /// The host to connect to.
+    pub fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(80)
+    }
+
+    /// Host and port as they were written.
+    pub fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// Path and query.
+    pub fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    }
+}
+
 /// One of the `listeners`: `PLAINTEXT://host:port`, or `host:port` for short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -143,6 +180,25 @@ impl Value for Vec<Listener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn webhooks() {
+        for (text, expected) in [
+            ("http://hooks:8080/a?b=c", Some(("hooks", 8080, "hooks:8080", "/a?b=c"))),
+            ("http://10.0.0.1", Some(("10.0.0.1", 80, "10.0.0.1", "/"))),
+            ("http://[::1]:9/x", Some(("::1", 9, "[::1]:9", "/x"))),
+            ("https://hooks/", None),
+            ("http://me:secret@hooks/", None),
+            ("hooks:8080", None),
+            ("/a", None),
+            ("http://", None),
+            ("", None),
+        ] {
+            let read = WebhookUrl::read(text, "url");
+            let parts = read.as_ref().map(|url| (url.host(), url.port(), url.authority(), url.path()));
+            assert_eq!(parts, expected, "{text}");
+        }
+    }
 
     #[test]
     fn addresses() {

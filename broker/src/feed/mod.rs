@@ -22,6 +22,7 @@
 //! | `snapshot`, `keep` | everything learnt, in a file; when |
 //! | `resume` | start-up: snapshot, journal, log |
 //! | `rebuild` | the log learnt anew under other settings, beside what serves |
+//! | `webhook`, `post` | alerts to a URL |
 //! | `member` | the place in the consumer group |
 //!
 //! What the lists say follows from the inputs' records, the order in which partitions were read, and where between two
@@ -44,11 +45,13 @@ mod learner;
 mod member;
 mod metrics;
 mod output;
+mod post;
 mod rebuild;
 mod render;
 mod resume;
 mod snapshot;
 mod step;
+pub(crate) mod webhook;
 pub(crate) mod well_known;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use crate::ingest::action::Actions;
 use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
+use crate::processor::risk::RiskRule;
 use crate::segment::AgeBands;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
@@ -84,6 +85,7 @@ pub struct Config {
     pub(crate) segment_topics: Vec<String>,
     pub(crate) monitors: Rules<MonitorRule>,
     pub(crate) regressions: Rules<RegressionRule>,
+    pub(crate) risk: Rules<RiskRule>,
     pub(crate) memory_max: usize,
     pub(crate) users_max: usize,
     pub(crate) items_max: usize,
@@ -144,6 +146,7 @@ impl Default for Config {
             segment_topics: Vec::new(),
             monitors: Rules::default(),
             regressions: Rules::default(),
+            risk: Rules::default(),
             memory_max: 0,
             users_max: 1_000_000,
             items_max: 200_000,

@@ -9,6 +9,7 @@ use crate::cooccurrence::ROW_MAX;
 use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
+use crate::processor::risk::RiskRule;
 use crate::segment::AgeBands;
 use crate::state::ring::HISTORY_MAX;
 
@@ -151,6 +152,14 @@ pub const ROWS: &[ConfigRow] = &[
               The manual of the recommender says what a rule may hold.",
         get: |c| c.regressions.text().to_owned(),
         set: |c, v| read_rules(&mut c.regressions, v, RegressionRule::read),
+        expected: "rules, each `name: field=value …`",
+    },
+    ConfigRow {
+        key: "recommender.risk",
+        doc: "Of whom how much is too much: events beyond the limit are kept from the models and alerted of; one rule each. \
+              The manual of the recommender says what a rule may hold.",
+        get: |c| c.risk.text().to_owned(),
+        set: |c, v| read_rules(&mut c.risk, v, RiskRule::read),
         expected: "rules, each `name: field=value …`",
     },
     ConfigRow {

@@ -247,6 +247,21 @@ impl Rule {
         self.topic(field)?.ok_or_else(|| format!("field `{field}` is missing"))
     }
 
+    /// The number of a field that must be there.
+    ///
+    /// # Errors
+    /// As [`Rule::number`], or it is not there.
+    pub fn required_number<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        field: &'static str,
+        least: T,
+        most: T,
+    ) -> Result<T, String> {
+        let text = self.required(field)?;
+        let number = text.parse().ok().filter(|number| *number >= least && *number <= most);
+        number.ok_or_else(|| format!("field `{field}` is `{text}`, not a number from {least} to {most}"))
+    }
+
     /// One of some words, or the first of them if left out.
     ///
     /// # Errors

@@ -133,6 +133,18 @@ pub enum Rejection {
         /// Where it stands.
         field: String,
     },
+    /// More of the like than a rule of `recommender.risk` allows.
+    #[error("rule {rule}: more than {limit} of {subject} within {window_ms} ms")]
+    Quarantined {
+        /// The rule.
+        rule: String,
+        /// Whose.
+        subject: String,
+        /// The most allowed.
+        limit: u32,
+        /// In how long.
+        window_ms: i64,
+    },
     /// The key of an entity is missing where it is needed (a tombstone).
     #[error("a tombstone needs the id as its key")]
     MissingKey,
@@ -163,7 +175,21 @@ impl Rejection {
             Self::MissingField { .. } => "missing-field",
             Self::NotANumber { .. } => "not-a-number",
             Self::Overflow { .. } => "overflow",
+            Self::Quarantined { .. } => "quarantined",
             Self::MissingKey => "missing-key",
+        }
+    }
+}
+
+impl Rejection {
+    /// The rule of the settings that refused it, if one did.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::MissingField { rule, .. }
+            | Self::NotANumber { rule, .. }
+            | Self::Overflow { rule, .. }
+            | Self::Quarantined { rule, .. } => Some(rule),
+            _ => None,
         }
     }
 }

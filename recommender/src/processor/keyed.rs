@@ -51,6 +51,11 @@ impl<V> Keyed<V> {
         self.entries.remove(key);
     }
 
+    /// Drops the states of keys that are not to be kept.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.entries.retain(|key, _| keep(key));
+    }
+
     /// Every key and its state, by key.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut V)> {
         self.entries.iter_mut().map(|(key, entry)| (key.as_str(), &mut entry.value))

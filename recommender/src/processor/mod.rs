@@ -25,6 +25,8 @@
 //! | `segment_topics` | events by age and gender |
 //! | `monitors` | anomalies of any topic |
 //! | `regressions` | predictions from any topic |
+//! | `risk` | events that come too fast, kept from the models |
+//! | `rates` | how much there was of something lately |
 //! | `document` | numbers and texts out of messages, by where they stand |
 //! | `keyed` | states by key, at most so many |
 //! | `judge` | what answers were worth |
@@ -39,7 +41,9 @@ mod keyed;
 pub(crate) mod monitors;
 mod operator;
 mod operators;
+mod rates;
 pub(crate) mod regressions;
+pub(crate) mod risk;
 mod segment_lists;
 mod segment_topics;
 pub mod topics;
@@ -200,7 +204,7 @@ struct Watch<'p> {
 
 impl Observer for Watch<'_> {
     fn admit(&mut self, seen: &Seen<'_>, recommender: &Recommender) -> Result<(), Rejection> {
-        self.operators.admit(seen, recommender)
+        self.operators.admit(seen, recommender, self.out)
     }
 
     fn learnt(&mut self, seen: &Seen<'_>, recommender: &Recommender) {

@@ -21,11 +21,17 @@ pub(crate) trait Operator {
     /// Takes a message of a topic that it listens to. One that it cannot use becomes a dead letter among `out`.
     fn hear(&mut self, _message: &Incoming<'_>, _out: &mut Vec<Emission>) {}
 
-    /// Looks at a clean event that is about to be learnt. Operators are asked in turn until one refuses.
+    /// Looks at a clean event that is about to be learnt. Operators are asked in turn until one refuses. The dead letter of
+    /// a refused event is not theirs to write.
     ///
     /// # Errors
     /// [`Rejection`] keeps the event from being learnt.
-    fn admit(&mut self, _seen: &Seen<'_>, _recommender: &Recommender) -> Result<(), Rejection> {
+    fn admit(
+        &mut self,
+        _seen: &Seen<'_>,
+        _recommender: &Recommender,
+        _out: &mut Vec<Emission>,
+    ) -> Result<(), Rejection> {
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use super::judge::Judge;
 use super::monitors::Monitors;
 use super::operator::Operator;
 use super::regressions::Regressions;
+use super::risk::Risk;
 use super::segment_lists::SegmentLists;
 use super::segment_topics::SegmentTopics;
 use crate::config::Config;
@@ -14,7 +15,7 @@ use crate::recommender::{Incoming, Recommender, Seen};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// How many there are.
-const COUNT: usize = 6;
+const COUNT: usize = 7;
 
 /// All of them.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Operators {
     monitors: Monitors,
     regressions: Regressions,
     judge: Judge,
+    risk: Risk,
 }
 
 impl Operators {
@@ -37,6 +39,7 @@ impl Operators {
             monitors: Monitors::new(config),
             regressions: Regressions::new(config),
             judge: Judge::new(config),
+            risk: Risk::new(config),
         }
     }
 
@@ -53,6 +56,7 @@ impl Operators {
             &self.monitors,
             &self.regressions,
             &self.judge,
+            &self.risk,
         ]
     }
 
@@ -64,6 +68,7 @@ impl Operators {
             &mut self.monitors,
             &mut self.regressions,
             &mut self.judge,
+            &mut self.risk,
         ]
     }
 
@@ -80,8 +85,13 @@ impl Operators {
         }
     }
 
-    pub(super) fn admit(&mut self, seen: &Seen<'_>, recommender: &Recommender) -> Result<(), Rejection> {
-        self.each_mut().into_iter().try_for_each(|operator| operator.admit(seen, recommender))
+    pub(super) fn admit(
+        &mut self,
+        seen: &Seen<'_>,
+        recommender: &Recommender,
+        out: &mut Vec<Emission>,
+    ) -> Result<(), Rejection> {
+        self.each_mut().into_iter().try_for_each(|operator| operator.admit(seen, recommender, out))
     }
 
     pub(super) fn learnt(&mut self, seen: &Seen<'_>, recommender: &Recommender, out: &mut Vec<Emission>) {
