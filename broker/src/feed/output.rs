@@ -9,6 +9,7 @@ use protocol::types::{PartitionIndex, Sequence, TimestampMs};
 
 use recommender::processor::topics;
 use recommender::{Body, Emission};
+use tracing::warn;
 
 use super::{fit, journal};
 use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
@@ -110,6 +111,22 @@ fn new_topic(name: &str) -> NewTopic {
 /// Batches by topic and partition, in the order of their records.
 pub(super) type Batches<'r> = BTreeMap<(&'r str, PartitionIndex), Vec<Vec<u8>>>;
 
+/// How many partitions a topic has, and the most bytes of a batch. `None` if there never can be such a topic, which must not
+/// stop all others.
+///
+/// # Errors
+/// It is missing and cannot be made.
+fn room_in(catalog: &Catalog, name: &str) -> Result<Option<(usize, usize)>, CatalogError> {
+    match topic(catalog, name) {
+        Ok(topic) => Ok(Some((topic.partitions().len(), topic.config().max_message_bytes))),
+        Err(error @ CatalogError::Name(_)) => {
+            warn!(topic = name, %error, "results not written");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Lays records out as batches of a transaction in which the producer has written nothing yet.
 ///
 /// # Errors
@@ -120,22 +137,22 @@ pub(super) fn lay_out<'r>(
     records: &'r [Outgoing],
 ) -> Result<Batches<'r>, CatalogError> {
     // Partitions of each topic, and the most bytes of a batch.
-    let mut known_topics: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut known_topics: BTreeMap<&str, Option<(usize, usize)>> = BTreeMap::new();
     let mut open: BTreeMap<(&'r str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
     let mut done = Batches::new();
     let begin = |sequence: i32| {
         BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
     };
     for record in records {
-        let (count, max_bytes) = match known_topics.get(&*record.topic) {
+        let known = match known_topics.get(&*record.topic) {
             Some(known) => *known,
             None => {
-                let topic = topic(catalog, &record.topic)?;
-                let known = (topic.partitions().len(), topic.config().max_message_bytes);
+                let known = room_in(catalog, &record.topic)?;
                 known_topics.insert(&record.topic, known);
                 known
             }
         };
+        let Some((count, max_bytes)) = known else { continue };
         let batch_bytes = BATCH_BYTES.min(max_bytes);
         let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
         let at = (&*record.topic, index);
