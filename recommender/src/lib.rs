@@ -39,6 +39,7 @@ mod segment;
 pub mod serving;
 pub mod state;
 pub mod trending;
+pub mod windows;
 
 pub use clicks::ClickReport;
 pub use config::{Config, ConfigError, ConfigRow, TopicRole};

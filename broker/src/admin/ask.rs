@@ -14,6 +14,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use parking_lot::RwLock;
 use recommender::judging::{Evaluation, Wanted};
+use recommender::processor::{ItemFeatures, UserFeatures};
 use recommender::{Ask, AskError, Kind, Parameters, Processor, Reply};
 
 use super::error::ApiError;
@@ -28,6 +29,10 @@ pub(crate) trait Recommendations: Send + Sync + 'static {
     fn knows_user(&self, id: &str) -> bool;
     /// As [`Processor::evaluation`].
     fn evaluation(&self, wanted: &Wanted) -> Evaluation;
+    /// As [`Processor::user_features`].
+    fn user_features(&self, tenant: Option<&str>, user_id: &str) -> Option<UserFeatures>;
+    /// As [`Processor::item_features`].
+    fn item_features(&self, tenant: Option<&str>, item_id: &str) -> Option<ItemFeatures>;
 }
 
 /// Readers share the lock; learning holds it for a short batch of events at a time.
@@ -42,6 +47,14 @@ impl Recommendations for RwLock<Processor> {
 
     fn evaluation(&self, wanted: &Wanted) -> Evaluation {
         self.read().evaluation(wanted)
+    }
+
+    fn user_features(&self, tenant: Option<&str>, user_id: &str) -> Option<UserFeatures> {
+        self.read().user_features(tenant, user_id)
+    }
+
+    fn item_features(&self, tenant: Option<&str>, item_id: &str) -> Option<ItemFeatures> {
+        self.read().item_features(tenant, item_id)
     }
 }
 

@@ -88,6 +88,8 @@ enum Serves {
     /// A question that is a JSON object.
     Question(Kind),
     Evaluation,
+    UserFeatures,
+    ItemFeatures,
     Events,
     Like,
 }
@@ -146,6 +148,8 @@ const ENDPOINTS: &[Endpoint] = &[
         "items for each of many users",
         Serves::Question(Kind::Batch),
     ),
+    endpoint("GET", "/api/v1/users/{user_id}/features", "features of a user", Serves::UserFeatures),
+    endpoint("GET", "/api/v1/items/{item_id}/features", "features of an item", Serves::ItemFeatures),
     endpoint("GET", "/api/v1/evaluation", "what answers were worth", Serves::Evaluation),
     endpoint("POST", "/api/v1/events", "one behaviour event, or a list of them", Serves::Events),
     endpoint(
@@ -171,6 +175,8 @@ impl Serves {
             Self::Query(kind) => ask::by_query(kind),
             Self::Question(kind) => ask::by_body(kind),
             Self::Evaluation => get(features::evaluation),
+            Self::UserFeatures => get(features::of_user),
+            Self::ItemFeatures => get(features::of_item),
             Self::Events => post(events::add),
             Self::Like => post(events::like),
         }

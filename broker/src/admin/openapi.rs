@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use recommender::judging::{Evaluation, Wanted};
+use recommender::processor::{FeaturesOf, ItemFeatures, UserFeatures};
 use recommender::serving::reply::{Batch, Neighbours, Ranked, Recommendations, SimilarItems};
 use recommender::{Form, HotList, Kind, Parameter as Row};
 use utoipa::ToSchema;
@@ -69,6 +70,8 @@ fn operation_of(endpoint: &Endpoint, schemas: &mut Schemas) -> Operation {
         Serves::Health | Serves::Readiness => Some((JSON, answer::<Status>(schemas))),
         Serves::Query(kind) | Serves::Question(kind) => Some((JSON, answer_to(kind, schemas))),
         Serves::Evaluation => Some((JSON, answer::<Evaluation>(schemas))),
+        Serves::UserFeatures => Some((JSON, answer::<UserFeatures>(schemas))),
+        Serves::ItemFeatures => Some((JSON, answer::<ItemFeatures>(schemas))),
         Serves::Events => Some((JSON, answer::<EventsAnswer<'_>>(schemas))),
         Serves::Like => Some((JSON, answer::<LikeAnswer>(schemas))),
     };
@@ -96,6 +99,8 @@ fn name_of(serves: Serves) -> &'static str {
         Serves::Metrics => "metrics",
         Serves::Query(kind) | Serves::Question(kind) => kind.name(),
         Serves::Evaluation => "evaluation",
+        Serves::UserFeatures => "user-features",
+        Serves::ItemFeatures => "item-features",
         Serves::Events => "events",
         Serves::Like => "like",
     }
@@ -127,6 +132,8 @@ fn parameters_of(endpoint: &Endpoint) -> Vec<Parameter> {
     let rows = match endpoint.serves {
         Serves::Query(kind) => kind.parameters(),
         Serves::Evaluation => Wanted::PARAMETERS,
+        Serves::UserFeatures => FeaturesOf::USER,
+        Serves::ItemFeatures => FeaturesOf::ITEM,
         _ => return Vec::new(),
     };
     let described = |row: &&Row| {
@@ -333,6 +340,7 @@ mod tests {
                 "/api/v1/users/eve/recommendations",
                 Value::Null,
             ),
+            ("get", "/api/v1/items/{item_id}/features", "/api/v1/items/lamp/features", Value::Null),
             ("get", "/api/v1/evaluation", "/api/v1/evaluation?window=each", Value::Null),
             ("get", "/api/v1/users/{user_id}/neighbours", "/api/v1/users/ann/neighbours", Value::Null),
             ("post", "/api/v1/sessions/recommend", "/api/v1/sessions/recommend", json!({"items": ["lamp"]})),

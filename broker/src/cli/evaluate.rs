@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use recommender::Config;
 use recommender::evaluation::{Log, Options, Protocol, csv, run as evaluate};
+use recommender::judging::off_policy::{self, Estimate};
 
 use super::Failure;
 
 #[derive(Args, Debug)]
 pub(super) struct EvaluateArgs {
     /// Events: a CSV whose first line names the columns user_id,item_id,ts and, if known, action, value and session_id.
-    #[arg(long, value_name = "FILE", required_unless_present = "train", conflicts_with = "train")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["train", "off_policy"], conflicts_with = "train")]
     events: Option<PathBuf>,
     /// Events to learn first, for a fixed split.
     #[arg(long, value_name = "FILE", requires = "test")]
@@ -42,6 +43,10 @@ pub(super) struct EvaluateArgs {
     /// A setting of the recommender; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Rounds of a log with propensities: what another way of answering would have brought, by IPS, SNIPS and DR. A CSV
+    /// whose first line names the columns reward,propensity,probability and, for DR, guess,guess_judged.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["events", "train"])]
+    off_policy: Option<PathBuf>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -53,6 +58,9 @@ fn protocol(name: &str) -> Result<Protocol, String> {
 }
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
+    if let Some(path) = &args.off_policy {
+        return estimate(path, args.json);
+    }
     let config = config(&args.set)?;
     let first = args.events.as_ref().or(args.train.as_ref()).ok_or_else(|| Failure::usage("no --events"))?;
     let log = read(first)?;
@@ -62,6 +70,24 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         true => println!("{}", report.to_json()),
         false => println!("{}", report.to_markdown()),
     }
+    Ok(())
+}
+
+/// Reports off-policy estimates.
+fn estimate(path: &Path, json: bool) -> Result<(), Failure> {
+    let file = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let input = File::open(path).map_err(|error| file(&error))?;
+    let sums = off_policy::read(BufReader::new(input)).map_err(|error| file(&error))?;
+    let found = sums.estimates().ok_or_else(|| file(&"no round that the way to be judged might have had"))?;
+    if json {
+        println!("{}", serde_json::to_string(&found).map_err(|error| file(&error))?);
+        return Ok(());
+    }
+    println!("| estimator | value | standard error |\n|---|---|---|");
+    for (name, Estimate { value, error }) in [("IPS", found.ips), ("SNIPS", found.snips), ("DR", found.dr)] {
+        println!("| {name} | {value:.6} | {error:.6} |");
+    }
+    println!("\n{} rounds, worth {:.0}", found.rounds, found.effective_rounds);
     Ok(())
 }
 

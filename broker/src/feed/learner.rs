@@ -31,6 +31,16 @@ pub(super) enum Unfinished {
     Journal(#[from] storage::ReadError),
 }
 
+/// What is to be written now.
+pub(super) struct Due {
+    /// Keys whose lists have changed.
+    pub(super) changes: Changes,
+    /// Features of users and items.
+    pub(super) features: Vec<Emission>,
+    /// Summaries of operators, if hot lists may have changed.
+    pub(super) summaries: Option<Vec<Emission>>,
+}
+
 /// A processor, and how far it has read.
 pub(super) struct Learner {
     cx: Arc<Cx>,
@@ -169,18 +179,19 @@ impl Learner {
         records
     }
 
-    /// Takes changed keys, at most `limit` users and as many items, and with `hot` the summaries. Returns them, and
-    /// whether hot lists may have changed.
-    pub(super) fn take(&mut self, limit: usize, hot: bool) -> (Changes, Option<Vec<Emission>>) {
+    /// Takes changed keys, at most `limit` users and as many items, and with `hot` the summaries.
+    pub(super) fn take(&mut self, limit: usize, hot: bool) -> Due {
         let mut processor = self.model.write();
-        let changes = processor.take_changes(limit);
+        let mut changes = processor.take_changes(limit);
+        let mut features = Vec::new();
+        changes.more |= processor.take_features(limit, &mut features);
         let mut summaries = Vec::new();
         let hot = hot && processor.take_summaries(&mut summaries);
         self.since_take = 0;
         if hot {
             self.since_hot = 0;
         }
-        (changes, hot.then_some(summaries))
+        Due { changes, features, summaries: hot.then_some(summaries) }
     }
 
     /// Learns, silently, what lies before the offset that `end` gives for a partition. What that changes was emitted.

@@ -72,7 +72,7 @@ use crate::partitions::DataWaiter;
 use commit::{Committed, Committer};
 pub(crate) use journal::TOPIC as STEPS_TOPIC;
 use keep::Snapshots;
-use learner::Learner;
+use learner::{Due, Learner};
 use member::{Member, Reading};
 use metrics::FeedMetrics;
 use output::Outgoing;
@@ -310,12 +310,12 @@ impl Worker {
     fn take(&mut self, exhausted: bool) {
         let nothing_read = self.learner.since_take == 0;
         let hot_due = exhausted || self.learner.since_hot >= HOT_EVERY;
-        let (changes, summaries) = self.learner.take(TAKE_AT_ONCE, hot_due);
+        let Due { changes, features, summaries } = self.learner.take(TAKE_AT_ONCE, hot_due);
         let hot = summaries.is_some();
         self.untaken = !exhausted || changes.more;
         let interval = if changes.more { Duration::ZERO } else { self.emit_interval() };
         self.take_due = Instant::now() + interval;
-        let nothing = changes.users.is_empty() && changes.items.is_empty() && !hot;
+        let nothing = changes.users.is_empty() && changes.items.is_empty() && features.is_empty() && !hot;
         if nothing && nothing_read {
             return;
         }
@@ -324,6 +324,7 @@ impl Worker {
         let tenant = changes.tenant.as_deref();
         self.render(topics::SIMILAR_ITEMS, tenant, changes.items, render::similar);
         self.render(topics::RECOMMENDATIONS, tenant, changes.users, render::recommendations);
+        features.into_iter().filter_map(Outgoing::summary).for_each(|record| self.step.write(record));
         if let Some(summaries) = summaries {
             self.render_hot();
             summaries.into_iter().filter_map(Outgoing::summary).for_each(|record| self.step.write(record));

@@ -16,6 +16,7 @@ use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
 use crate::processor::risk::RiskRule;
+use crate::processor::windowed::WindowRule;
 use crate::segment::AgeBands;
 use crate::state::notes::Fatigue;
 pub use rows::ROWS;
@@ -116,6 +117,8 @@ pub struct Config {
     pub(crate) evaluation_window_ms: i64,
     pub(crate) evaluation_attribution_ms: i64,
     pub(crate) evaluation_impressions_max: usize,
+    pub(crate) features: bool,
+    pub(crate) windows: Rules<WindowRule>,
 }
 
 impl Default for Config {
@@ -177,6 +180,8 @@ impl Default for Config {
             evaluation_window_ms: 3_600_000,
             evaluation_attribution_ms: 86_400_000,
             evaluation_impressions_max: 262_144,
+            features: true,
+            windows: Rules::default(),
         }
     }
 }
@@ -227,14 +232,14 @@ impl Config {
     /// # Errors
     /// What is wrong, in one line that names the rule.
     pub fn check(&self) -> Result<(), String> {
-        for rule in self.regressions.iter() {
-            let is_heard = self.monitors.iter().any(|other| other.topic == rule.output)
-                || self.regressions.iter().any(|other| other.topic == rule.output);
-            if is_heard || self.role(&rule.output).is_some() {
-                let (name, output) = (&rule.name, &rule.output);
-                return Err(format!(
-                    "`recommender.regressions`: rule `{name}` writes `{output}`, which is read"
-                ));
+        let regressions = self.regressions.iter().map(|rule| ("regressions", &rule.name, &rule.output));
+        let windows = self.windows.iter().map(|rule| ("windows", &rule.name, &rule.output));
+        for (key, name, output) in regressions.chain(windows) {
+            let is_heard = self.monitors.iter().any(|other| other.topic == *output)
+                || self.regressions.iter().any(|other| other.topic == *output)
+                || self.windows.iter().any(|other| other.topic == *output);
+            if is_heard || self.role(output).is_some() {
+                return Err(format!("`recommender.{key}`: rule `{name}` writes `{output}`, which is read"));
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
 use crate::processor::risk::RiskRule;
+use crate::processor::windowed::WindowRule;
 use crate::segment::AgeBands;
 use crate::state::ring::HISTORY_MAX;
 
@@ -409,5 +410,21 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| c.evaluation_conversions.join(","),
         set: |c, v| put(&mut c.evaluation_conversions, Some(words(v))),
         expected: "a list of actions",
+    },
+    ConfigRow {
+        key: "recommender.features.enable",
+        doc: "Whether features of users and items are counted, answered over HTTP and written to `kindred.features.users` \
+              and `kindred.features.items`.",
+        get: |c| c.features.to_string(),
+        set: |c, v| put(&mut c.features, v.parse().ok()),
+        expected: "true or false",
+    },
+    ConfigRow {
+        key: "recommender.windows",
+        doc: "Figures over windows of any topic: rules such as `revenue: topic=orders field=total by=shop window=tumbling \
+              size=1m aggregate=sum`. The manual of the recommender has every field.",
+        get: |c| c.windows.text().to_owned(),
+        set: |c, v| read_rules(&mut c.windows, v, WindowRule::read),
+        expected: "rules of windows",
     },
 ];

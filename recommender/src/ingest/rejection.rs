@@ -145,6 +145,12 @@ pub enum Rejection {
         /// In how long.
         window_ms: i64,
     },
+    /// Every window that a number belongs to is gone.
+    #[error("rule {rule:?}: the message is late: its windows are closed")]
+    LateForWindow {
+        /// The rule.
+        rule: String,
+    },
     /// The key of an entity is missing where it is needed (a tombstone).
     #[error("a tombstone needs the id as its key")]
     MissingKey,
@@ -176,6 +182,7 @@ impl Rejection {
             Self::NotANumber { .. } => "not-a-number",
             Self::Overflow { .. } => "overflow",
             Self::Quarantined { .. } => "quarantined",
+            Self::LateForWindow { .. } => "late-for-window",
             Self::MissingKey => "missing-key",
         }
     }

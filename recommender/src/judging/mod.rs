@@ -12,10 +12,12 @@
 //! | `tally` | the counts of one, and the figures made of them |
 //! | `statistics` | intervals and tests |
 //! | `report` | the figures as they are told |
+//! | `off_policy` | what another way of answering would have brought |
 //! | `recent` | a bounded memory of what was shown and ordered |
 
 pub(crate) mod board;
 pub mod experiment;
+pub mod off_policy;
 pub(crate) mod recent;
 pub mod report;
 pub mod statistics;

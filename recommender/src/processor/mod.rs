@@ -30,12 +30,15 @@
 //! | `document` | numbers and texts out of messages, by where they stand |
 //! | `keyed` | states by key, at most so many |
 //! | `judge` | what answers were worth |
+//! | `features` | features of users and items |
+//! | `windowed` | figures over windows of any topic |
 //! | `topics` | the names of the topics that are written |
 
 mod clean_events;
 mod dead_letter;
 pub(crate) mod document;
 mod emission;
+mod features;
 mod judge;
 mod keyed;
 pub(crate) mod monitors;
@@ -47,6 +50,7 @@ pub(crate) mod risk;
 mod segment_lists;
 mod segment_topics;
 pub mod topics;
+pub(crate) mod windowed;
 
 use serde::Serialize;
 
@@ -58,6 +62,7 @@ use crate::recommender::{Applied, Changes, Forgotten, Incoming, Observer, Recomm
 use crate::serving::Ask;
 use crate::state::snapshot::{self, Reader, SnapshotError, Writer};
 pub use emission::{Body, Emission};
+pub use features::{Affinity, FeaturesOf, ItemFeatures, LastAct, Totals, UserFeatures};
 use operators::Operators;
 
 /// The recommender and the operators beside it. It stands for the messages processed, exactly once each.
@@ -145,6 +150,22 @@ impl Processor {
         self.operators.judge().evaluation(wanted, self.recommender.newest_ms())
     }
 
+    /// Takes the features of up to `limit` users and as many items that have changed, the longest waiting first, and appends
+    /// them to `out`. Returns whether there are more.
+    pub fn take_features(&mut self, limit: usize, out: &mut Vec<Emission>) -> bool {
+        self.operators.features_mut().take(limit, &self.recommender, out)
+    }
+
+    /// The features of a user; `None` if no event has named it.
+    pub fn user_features(&self, tenant: Option<&str>, user_id: &str) -> Option<UserFeatures> {
+        self.operators.features().of_user(&self.recommender, tenant, user_id)
+    }
+
+    /// The features of an item; `None` if no event has named it.
+    pub fn item_features(&self, tenant: Option<&str>, item_id: &str) -> Option<ItemFeatures> {
+        self.operators.features().of_item(&self.recommender, tenant, item_id)
+    }
+
     /// Bytes held by the recommender and each operator.
     pub fn bytes(&self) -> Vec<(&'static str, usize)> {
         let mut bytes = self.recommender.report().bytes;
@@ -217,6 +238,7 @@ impl Observer for Watch<'_> {
 
     fn forgotten(&mut self, user: &str, proof: &Forgotten) {
         self.operators.forget(user);
+        self.operators.features_mut().forget_user(self.message.tenant(), user);
         self.out.push(Emission::json(topics::FORGOTTEN, &proof.user, proof, proof.time_ms));
     }
 }

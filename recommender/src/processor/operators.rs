@@ -2,6 +2,7 @@
 
 use super::clean_events::CleanEvents;
 use super::emission::Emission;
+use super::features::Features;
 use super::judge::Judge;
 use super::monitors::Monitors;
 use super::operator::Operator;
@@ -9,13 +10,14 @@ use super::regressions::Regressions;
 use super::risk::Risk;
 use super::segment_lists::SegmentLists;
 use super::segment_topics::SegmentTopics;
+use super::windowed::Windowed;
 use crate::config::Config;
 use crate::ingest::rejection::Rejection;
 use crate::recommender::{Incoming, Recommender, Seen};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// How many there are.
-const COUNT: usize = 7;
+const COUNT: usize = 9;
 
 /// All of them.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Operators {
     regressions: Regressions,
     judge: Judge,
     risk: Risk,
+    features: Features,
+    windowed: Windowed,
 }
 
 impl Operators {
@@ -40,12 +44,24 @@ impl Operators {
             regressions: Regressions::new(config),
             judge: Judge::new(config),
             risk: Risk::new(config),
+            features: Features::new(config),
+            windowed: Windowed::new(config),
         }
     }
 
     /// What answers were worth.
     pub(super) fn judge(&self) -> &Judge {
         &self.judge
+    }
+
+    /// Features of users and items.
+    pub(super) fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The same, to be taken.
+    pub(super) fn features_mut(&mut self) -> &mut Features {
+        &mut self.features
     }
 
     fn each(&self) -> [&dyn Operator; COUNT] {
@@ -57,6 +73,8 @@ impl Operators {
             &self.regressions,
             &self.judge,
             &self.risk,
+            &self.features,
+            &self.windowed,
         ]
     }
 
@@ -69,6 +87,8 @@ impl Operators {
             &mut self.regressions,
             &mut self.judge,
             &mut self.risk,
+            &mut self.features,
+            &mut self.windowed,
         ]
     }
 

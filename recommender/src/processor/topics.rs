@@ -20,6 +20,13 @@ pub const REQUESTS: &str = "kindred.requests";
 pub const RESPONSES: &str = "kindred.responses";
 /// What answers were worth, by figure, window and where they came from.
 pub const EVALUATION: &str = "kindred.evaluation";
+/// Features by user.
+pub const USER_FEATURES: &str = "kindred.features.users";
+/// Features by item.
+pub const ITEM_FEATURES: &str = "kindred.features.items";
+/// Figures over windows, by rule, window and key, of rules that name no other topic.
+pub const WINDOWS: &str = "kindred.windows";
 
 /// Those that hold the latest value of each key.
-pub const COMPACTED: &[&str] = &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS, EVALUATION];
+pub const COMPACTED: &[&str] =
+    &[HOT, SIMILAR_ITEMS, RECOMMENDATIONS, EVALUATION, USER_FEATURES, ITEM_FEATURES, WINDOWS];
