@@ -14,7 +14,7 @@
 //! # Sharing
 //! Learning takes `&mut self`, every question `&self`: keep a [`Recommender`] behind a read-write lock. One
 //! event holds the write lock for some microseconds, a question the read lock for tens; a batch of a few
-//! hundred events per lock keeps readers waiting under a millisecond, and an event is visible to the first
+//! dozen events per lock keeps readers waiting for some hundred microseconds, and an event is visible to the first
 //! question after its lock is released. No copy of the state is ever made.
 //!
 //! # Changes

@@ -11,9 +11,7 @@
 //!
 //! Whether the process lives, is ready, and what it measures is always told.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -44,26 +42,13 @@ pub(super) async fn observe(State(shared): State<Arc<Shared>>, request: Request,
 
 async fn seated(shared: &Shared, request: Request, next: Next) -> Response {
     let Ok(_seat) = shared.seats.try_acquire() else { return overloaded(shared) };
-    let_others_be_seen().await;
+    // Until the thread has looked at its sockets, which it does at once if there is nothing else to do.
+    tokio::task::yield_now().await;
     let limit = shared.parts.request_timeout;
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let message = format!("the request took longer than http.request.timeout.ms = {}", limit.as_millis());
         ApiError::unavailable("time-out", message).into_response()
     })
-}
-
-/// Goes to the end of the thread's queue. Tokio's own `yield_now` waits until the thread has looked for what is new on its
-/// sockets, which a busy one does once in so many tasks.
-async fn let_others_be_seen() {
-    let mut seen = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut seen, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn overloaded(shared: &Shared) -> Response {
