@@ -1,12 +1,13 @@
 //! `kindred evaluate`: accuracy on a CSV of events, with the very code that serves.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use flate2::bufread::MultiGzDecoder;
 use recommender::Config;
-use recommender::evaluation::{Log, Options, Protocol, csv, run as evaluate};
+use recommender::evaluation::{Format, Log, Options, Protocol, csv, run as evaluate};
 use recommender::judging::off_policy::{self, Estimate};
 
 use super::Failure;
@@ -14,14 +15,19 @@ use super::Failure;
 #[derive(Args, Debug)]
 pub(super) struct EvaluateArgs {
     /// Events: a CSV whose first line names the columns user_id,item_id,ts and, if known, action, value and session_id.
+    /// May be repeated; compressed with gzip or not.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["train", "off_policy"], conflicts_with = "train")]
-    events: Option<PathBuf>,
+    events: Vec<PathBuf>,
     /// Events to learn first, for a fixed split.
     #[arg(long, value_name = "FILE", requires = "test")]
     train: Option<PathBuf>,
     /// Events to ask for after the training events.
     #[arg(long, value_name = "FILE", requires = "train")]
     test: Option<PathBuf>,
+    /// What the files are, and with it which rows count: csv (all), movielens and recbole (ratings of 4 and more),
+    /// online-retail (purchases), sessions (all but an item following itself).
+    #[arg(long, default_value = "csv", value_parser = format)]
+    format: Format,
     /// prequential, split, leave-last-out or next-item.
     #[arg(long, default_value = "prequential", value_parser = protocol)]
     protocol: Protocol,
@@ -52,6 +58,11 @@ pub(super) struct EvaluateArgs {
     json: bool,
 }
 
+fn format(name: &str) -> Result<Format, String> {
+    let names = Format::NAMES.map(|entry| entry.0).join(", ");
+    Format::from_name(name).ok_or_else(|| format!("expected one of {names}"))
+}
+
 fn protocol(name: &str) -> Result<Protocol, String> {
     Protocol::from_name(name)
         .ok_or_else(|| "expected prequential, split, leave-last-out or next-item".to_owned())
@@ -62,9 +73,8 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         return estimate(path, args.json);
     }
     let config = config(&args.set)?;
-    let first = args.events.as_ref().or(args.train.as_ref()).ok_or_else(|| Failure::usage("no --events"))?;
-    let log = read(first)?;
-    let test = args.test.as_deref().map(read).transpose()?;
+    let log = read(args.events.iter().chain(&args.train), args.format)?;
+    let test = args.test.as_ref().map(|test| read(std::iter::once(test), args.format)).transpose()?;
     let report = evaluate(&options(args), config, &log, test.as_ref()).map_err(Failure::usage)?;
     match args.json {
         true => println!("{}", report.to_json()),
@@ -115,8 +125,22 @@ fn config(settings: &[String]) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<Log, Failure> {
-    let file = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-    let input = File::open(path).map_err(|error| file(&error))?;
-    csv::read(BufReader::new(input)).map_err(|error| file(&error))
+fn read<'a>(paths: impl Iterator<Item = &'a PathBuf>, format: Format) -> Result<Log, Failure> {
+    let mut log = Log::default();
+    for path in paths {
+        let said = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+        let input = open(path).map_err(|error| said(&error))?;
+        csv::read_into(input, format, &mut log).map_err(|error| said(&error))?;
+    }
+    format.arrange(&mut log);
+    Ok(log)
+}
+
+/// A file's lines, unpacked if it starts like gzip.
+fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+    let mut file = BufReader::new(File::open(path)?);
+    if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Box::new(BufReader::new(MultiGzDecoder::new(file))));
+    }
+    Ok(Box::new(file))
 }

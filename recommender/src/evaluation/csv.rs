@@ -3,13 +3,14 @@
 //! The first line names the columns, in any order; unknown ones are skipped. Comma, semicolon or tab, whichever
 //! the first line uses. Quoted fields as RFC 4180, without line breaks inside. Names are matched without case,
 //! and those of the public data sets are known: `userId`, `SessionId`, `movieId`, `StockCode`, `rating`, ....
-//! Without an action a row is a `view`, or a `rate` if it has a rating.
+//! Without an action a row is a `view`, or a `rate` if it has a rating. [`Format`] says what else a file may be.
 
 use std::borrow::Cow;
 use std::io::BufRead;
 
 use thiserror::Error;
 
+use super::format::{Format, Row, from_spreadsheet};
 use super::log::Log;
 use crate::ingest::time;
 
@@ -43,6 +44,9 @@ struct Columns {
     time: usize,
     action: Option<usize>,
     value: Option<usize>,
+    order: Option<usize>,
+    quantity: Option<usize>,
+    price: Option<usize>,
 }
 
 const USER: &[&str] = &["user_id", "userid", "user", "customer_id", "customerid", "visitorid", "uid"];
@@ -51,26 +55,38 @@ const ITEM: &[&str] = &["item_id", "itemid", "item", "movieid", "movie_id", "pro
 const TIME: &[&str] = &["ts", "timestamp", "time", "event_time", "date", "invoicedate"];
 const ACTION: &[&str] = &["action", "event", "event_type", "type", "behavior"];
 const VALUE: &[&str] = &["value", "rating"];
+const ORDER: &[&str] = &["invoiceno", "invoice", "order_id"];
+const QUANTITY: &[&str] = &["quantity"];
+const PRICE: &[&str] = &["unitprice", "price"];
 
 /// Reads every row.
 ///
 /// # Errors
 /// [`CsvError`], naming the line.
 pub fn read(input: impl BufRead) -> Result<Log, CsvError> {
+    let mut log = Log::default();
+    read_into(input, Format::Csv, &mut log)?;
+    Ok(log)
+}
+
+/// Adds the rows of one more file that count. [`Format::arrange`] completes what all files gave.
+///
+/// # Errors
+/// [`CsvError`], naming the line.
+pub fn read_into(input: impl BufRead, format: Format, log: &mut Log) -> Result<(), CsvError> {
     let mut lines = input.lines();
     let header = match lines.next() {
         Some(line) => line?,
         None => return Err(CsvError::MissingColumn("user_id")),
     };
     let columns = Columns::of(&header)?;
-    let mut log = Log::default();
     for (line, text) in (2..).zip(lines) {
         let text = text?;
         if !text.trim().is_empty() {
-            columns.push(&text, &mut log).map_err(|what| CsvError::BadRow { line, what })?;
+            columns.push(&text, format, log).map_err(|what| CsvError::BadRow { line, what })?;
         }
     }
-    Ok(log)
+    Ok(())
 }
 
 impl Columns {
@@ -92,23 +108,41 @@ impl Columns {
             time: find(TIME).ok_or(CsvError::MissingColumn("ts"))?,
             action: find(ACTION),
             value: find(VALUE),
+            order: find(ORDER),
+            quantity: find(QUANTITY),
+            price: find(PRICE),
         })
     }
 
-    fn push(&self, line: &str, log: &mut Log) -> Result<(), &'static str> {
+    fn push(&self, line: &str, format: Format, log: &mut Log) -> Result<(), &'static str> {
         let fields = fields(line, self.separator);
         let field = |at: usize| fields.get(at).map(|field| field.trim()).filter(|field| !field.is_empty());
-        let user = field(self.user).ok_or("no user_id")?;
-        let item = field(self.item).ok_or("no item_id")?;
-        let time_ms = field(self.time).and_then(time::from_text).ok_or("ts is no time")?;
-        let value = match self.value.and_then(field) {
-            Some(text) => Some(text.parse().map_err(|_| "value is no number")?),
-            None => None,
+        let number = |at: Option<usize>, wrong| match at.and_then(field) {
+            Some(text) => text.parse().map(Some).map_err(|_| wrong),
+            None => Ok(None),
         };
-        let implied = if value.is_some() { "rate" } else { "view" };
-        let action = self.action.and_then(field).unwrap_or(implied);
+        let row = Row {
+            user: field(self.user),
+            item: field(self.item),
+            value: number(self.value, "value is no number")?,
+            order: self.order.and_then(field),
+            quantity: number(self.quantity, "quantity is no number")?,
+            price: number(self.price, "price is no number")?,
+        };
+        if !format.keeps(&row) {
+            return Ok(());
+        }
+        let user = row.user.ok_or("no user_id")?;
+        let item = row.item.ok_or("no item_id")?;
+        let time_ms = field(self.time).and_then(time_ms).ok_or("ts is no time")?;
+        let action = self.action.and_then(field).unwrap_or(format.action(row.value.is_some()));
+        let value = row.value.filter(|_| format == Format::Csv);
         if log.push(user, item, time_ms, action, value) { Ok(()) } else { Err("too many ids") }
     }
+}
+
+fn time_ms(text: &str) -> Option<i64> {
+    time::from_text(text).or_else(|| time::from_text(&from_spreadsheet(text)?))
 }
 
 /// The fields of a line.

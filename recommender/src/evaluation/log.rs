@@ -1,6 +1,7 @@
 //! A log of events in memory, to be replayed.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::ids::IdMap;
 use crate::ingest::event::Event;
@@ -76,6 +77,25 @@ impl Log {
         let mut entries = self.entries.clone();
         entries.sort_by_key(|entry| entry.time_ms);
         entries
+    }
+
+    /// Sorts by time, user and item, ids that are numbers as such and before the others.
+    pub(super) fn sort_by_ids(&mut self) {
+        fn key(id: &str) -> (bool, u64, &str) {
+            let number = id.parse();
+            (number.is_err(), number.unwrap_or(0), id)
+        }
+        let Self { users, items, entries, .. } = self;
+        entries.sort_by_cached_key(|entry| {
+            (entry.time_ms, key(users.text_of(entry.user)), key(items.text_of(entry.item)))
+        });
+    }
+
+    /// Sorts by time and drops each event on the item of the same user's event before.
+    pub(super) fn drop_immediate_repeats(&mut self) {
+        let mut last = HashMap::new();
+        self.entries.sort_by_key(|entry| entry.time_ms);
+        self.entries.retain(|entry| last.insert(entry.user, entry.item) != Some(entry.item));
     }
 }
 

@@ -15,6 +15,7 @@
 //! `docs/evaluation.md` has the formulas and what leaks where.
 
 pub mod csv;
+mod format;
 pub mod log;
 pub mod metrics;
 mod offline;
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use crate::Config;
 use crate::ranking::fuse::ModelChoice;
+pub use format::Format;
 pub use log::Log;
 pub use report::Report;
 use tally::Tally;

@@ -20,6 +20,9 @@ pub(super) fn split(
     tallies: &mut [Tally],
 ) -> Counts {
     let mut train = log.by_time();
+    if !options.repeats {
+        first_of_each_pair(&mut train);
+    }
     let held_out = match test {
         Some(test) => test.by_time(),
         None => train.split_off((train.len() as f64 * options.train_share) as usize),
