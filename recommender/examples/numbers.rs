@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It learns a CSV of events (the columns of `kindred evaluate`) under the given settings, then answers one JSON
-//! question a line, each with one line. `tests/python/test_exactness.py` asks and compares with other libraries.
+//! question a line, each with one line. `tests/exactness/test_exactness.py` asks and compares with other libraries.
 //!
 //! | question | answer |
 //! |---|---|
@@ -16,6 +16,8 @@
 //! | `{"predict": [USER, ITEM], "model": NAME}` | the rating the user would give, or null |
 //! | `{"hot": WINDOW}` | every item's score in a window |
 //! | `{"settle": true}` | nothing; the work that models put off is done |
+//! | `{"llr": {"both": K, "first": N, "second": N, "total": N}}` | signed G² of the 2×2 table |
+//! | `{"least_squares": {"forgetting": λ, "ridge": R, "rows": [[…]], "targets": […]}}` | coefficients, and what was predicted for each row before it was learnt |
 //! | `{"metrics": {"ranked": […], "relevant": […], "n": N}}` | hit, recall, ndcg, mrr |
 //! | `{"evaluate": {"protocol": …, "models": […], "at": […]}}` | the report of an evaluation of the same events |
 #![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
@@ -25,8 +27,10 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 
+use recommender::cooccurrence::Margins;
 use recommender::evaluation::metrics::{mrr::reciprocal_rank, ndcg::ndcg, recall};
 use recommender::evaluation::{Log, Options, Protocol, csv, run};
+use recommender::online::Rls;
 use recommender::{Config, HotWindow, Incoming, Metric, Position, Recommender, Request, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,8 +47,26 @@ struct Question {
     predict: Option<(String, String)>,
     hot: Option<String>,
     settle: bool,
+    llr: Option<Table>,
+    least_squares: Option<LeastSquares>,
     metrics: Option<Ranked>,
     evaluate: Option<Evaluation>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    both: u32,
+    first: u32,
+    second: u32,
+    total: u32,
+}
+
+#[derive(Deserialize)]
+struct LeastSquares {
+    forgetting: f64,
+    ridge: f64,
+    rows: Vec<Vec<f64>>,
+    targets: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +148,12 @@ fn answer(
         recommender.settle();
         return Ok(Value::Null);
     }
+    if let Some(Table { both, first, second, total }) = question.llr {
+        return Ok(json!(Margins { both, first, second, total }.llr()));
+    }
+    if let Some(asked) = question.least_squares {
+        return least_squares(&asked).ok_or_else(|| "rows of one length, and a target for each".into());
+    }
     if let Some(Ranked { ranked, relevant, n }) = question.metrics {
         return Ok(json!({
             "hit": recall::hit(&ranked, &relevant, n),
@@ -144,6 +172,15 @@ fn answer(
         ..Options::default()
     };
     Ok(serde_json::from_str(&run(&options, config.clone(), log, None)?.to_json())?)
+}
+
+/// Learns the rows one after the other.
+fn least_squares(asked: &LeastSquares) -> Option<Value> {
+    let mut learner = Rls::new(asked.rows.first()?.len(), asked.forgetting, asked.ridge)?;
+    let examples = asked.rows.iter().zip(&asked.targets);
+    let predicted: Vec<f64> =
+        examples.map(|(row, &target)| learner.learn(row, target)).collect::<Option<_>>()?;
+    Some(json!({ "coefficients": learner.coefficients(), "predicted": predicted }))
 }
 
 /// Scores by item, seen ones included.

@@ -609,6 +609,35 @@ fn two_steps_are_taken_where_one_finds_little() {
     assert!(after_a(60, Some("walk")).is_empty());
 }
 
+#[test]
+fn a_model_that_is_off_has_no_part_in_anything() {
+    let mut config = Config::default();
+    config.set("recommender.models.off", "user-knn, co-occurrence, popular-7d, popular").unwrap();
+    assert!(config.set("recommender.models.off", "ease").is_err());
+    let mut recommender = Recommender::new(config);
+    for user in 0..20 {
+        for item in 0..4 {
+            let time = i64::from(user * 10 + item) * 1000;
+            click(
+                &mut recommender,
+                &format!("u{user}"),
+                &format!("{}-{}", user % 2, (user + item) % 5),
+                time,
+            );
+        }
+    }
+    let sources: Vec<&str> = recommender.report().weights.into_iter().map(|weight| weight.0).collect();
+    let off = ["user-knn", "co-occurrence", "popular-7d", "popular"];
+    assert!(sources.contains(&"rules") && off.iter().all(|name| !sources.contains(name)), "{sources:?}");
+    for model in off {
+        assert!(recommender.recommend(&Request { model: Some(model), ..Request::user("u0", 3) }).is_none());
+    }
+    let answer = recommender.recommend(&Request { explain: true, ..Request::user("u0", 10) }).unwrap();
+    let reasons: Vec<&str> =
+        answer.items.iter().flat_map(|item| &item.reasons).map(|reason| reason.source).collect();
+    assert!(!reasons.is_empty() && reasons.iter().all(|source| !off.contains(source)), "{reasons:?}");
+}
+
 fn log(rows: &str) -> Log {
     csv::read(format!("user_id,item_id,ts\n{rows}").as_bytes()).expect("well-formed")
 }

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import implicit
+import ir_measures
 import numpy
 import pytest
 import scipy.sparse
@@ -108,6 +109,14 @@ def likes(ratings, tmp_path_factory):
     return Log(tmp_path_factory.mktemp("likes") / "likes.csv", rows)
 
 
+@pytest.fixture
+def asked_of_nothing(tmp_path):
+    """For questions that have nothing to do with what was learnt."""
+    path = tmp_path / "one.csv"
+    path.write_text("user_id,item_id,ts\nu,i,1\n", encoding="utf-8")
+    return lambda questions: numbers(path, questions)
+
+
 def sample(values, count):
     return random.Random(1).sample(values, count)
 
@@ -133,6 +142,35 @@ def test_cosine_jaccard_and_llr_of_items(likes):
             g2 = scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
             sign = 1 if table[0][0] >= g2.expected_freq[0][0] else -1
             assert ours[other]["llr"] == pytest.approx(sign * g2.statistic, rel=1e-6, abs=1e-6)
+
+
+def table_of(both, only_first, only_second, neither):
+    first, second = both + only_first, both + only_second
+    return {"llr": {"both": both, "first": first, "second": second, "total": first + only_second + neither}}
+
+
+def test_llr_of_published_examples(asked_of_nothing):
+    """Cells of 2×2 tables and their G², as published.
+
+    The first five are bigrams of Dunning 1993, table 2: both words, first alone, second alone, neither. The others are
+    what Apache Mahout's unit test of its log-likelihood ratio expects.
+    """
+    published = [
+        (110, 2442, 111, 29114, 270.72, 0.01),
+        (29, 13, 123, 31612, 263.90, 0.01),
+        (31, 23, 139, 31584, 256.84, 0.01),
+        (10, 0, 3, 31764, 167.23, 0.01),
+        (76, 104, 2476, 29121, 157.21, 0.01),
+        (1, 0, 0, 1, 2.772589, 1e-6),
+        (10, 0, 0, 10, 27.72589, 1e-5),
+        (5, 1995, 0, 100000, 39.33052, 1e-5),
+        (1000, 1995, 1000, 100000, 4730.737, 1e-3),
+        (1000, 1000, 1000, 100000, 5734.343, 1e-3),
+        (1000, 1000, 1000, 99000, 5714.932, 1e-3),
+    ]
+    answers = asked_of_nothing([table_of(*example[:4]) for example in published])
+    for (*cells, theirs, tolerance), ours in zip(published, answers):
+        assert ours == pytest.approx(theirs, abs=tolerance), cells
 
 
 def naive_user_user(given, user):
@@ -356,6 +394,28 @@ def test_ratings_by_sgd_beat_the_means(ratings):
     assert report["rmse"] < baseline
 
 
+@pytest.mark.parametrize("forgetting", [1.0, 0.9])
+def test_recursive_least_squares_are_least_squares(asked_of_nothing, forgetting):
+    """After every example: the ridge regression of what came before, an example of age a weighing λ^a, the ridge too."""
+    chance = numpy.random.default_rng(5)
+    rows = chance.normal(size=(60, 7))
+    rows[:, 0] = 1
+    targets = rows @ chance.normal(size=7) + chance.normal(size=60)
+    ridge = 0.5
+    question = {"forgetting": forgetting, "ridge": ridge, "rows": rows.tolist(), "targets": targets.tolist()}
+    (ours,) = asked_of_nothing([{"least_squares": question}])
+    for count, predicted in [*enumerate(ours["predicted"]), (60, None)]:
+        root = numpy.sqrt(forgetting ** numpy.arange(count - 1, -1, -1.0))[:, None]
+        small = numpy.sqrt(ridge * forgetting**count) * numpy.eye(7)
+        left = numpy.vstack([root * rows[:count], small])
+        right = numpy.concatenate([root[:, 0] * targets[:count], numpy.zeros(7)])
+        theirs = numpy.linalg.lstsq(left, right, rcond=None)[0]
+        if predicted is None:
+            assert ours["coefficients"] == pytest.approx(theirs, rel=1e-6, abs=1e-8)
+        else:
+            assert predicted == pytest.approx(rows[count] @ theirs, rel=1e-6, abs=1e-8), count
+
+
 # -- time and metrics -----------------------------------------------------------------------------------------------
 
 
@@ -372,12 +432,10 @@ def test_decayed_sums(likes):
 
 
 @pytest.fixture
-def measured(tmp_path):
+def measured(asked_of_nothing):
     """The metrics of (ranked, relevant, n) cases."""
-    path = tmp_path / "one.csv"
-    path.write_text("user_id,item_id,ts\nu,i,1\n", encoding="utf-8")
     question = "ranked relevant n".split()
-    return lambda cases: numbers(path, [{"metrics": dict(zip(question, case))} for case in cases])
+    return lambda cases: asked_of_nothing([{"metrics": dict(zip(question, case))} for case in cases])
 
 
 def test_metrics_by_hand(measured):
@@ -389,17 +447,28 @@ def test_metrics_by_hand(measured):
     close(answers[1], {"hit": 0, "recall": 0, "ndcg": 0, "mrr": 0}, 1e-12)
 
 
-def test_ndcg_against_scikit_learn(measured):
-    """Random rankings of 30 items, of which some are relevant and all are ranked."""
+def random_rankings():
+    """Rankings of 30 items, of which some are relevant: (ranked, relevant, n)."""
     chance = random.Random(7)
-    cases = []
     for _ in range(200):
-        ranked = chance.sample(range(30), 30)
-        cases.append((ranked, chance.sample(range(30), chance.randint(1, 12)), chance.randint(1, 30)))
+        yield chance.sample(range(30), 30), chance.sample(range(30), chance.randint(1, 12)), chance.randint(1, 30)
+
+
+def test_ndcg_against_scikit_learn(measured):
+    cases = list(random_rankings())
     for (ranked, relevant, n), ours in zip(cases, measured(cases)):
         truth = [[1.0 if item in relevant else 0.0 for item in range(30)]]
         score = [[30.0 - ranked.index(item) for item in range(30)]]
         assert ours["ndcg"] == pytest.approx(ndcg_score(truth, score, k=n), abs=1e-12)
-        hits = [rank for rank, item in enumerate(ranked[:n], 1) if item in relevant]
-        assert ours["recall"] == pytest.approx(len(hits) / len(relevant), abs=1e-12)
-        assert ours["mrr"] == pytest.approx(1 / hits[0] if hits else 0, abs=1e-12)
+
+
+def test_metrics_against_ir_measures(measured):
+    """What the judges of retrieval use, over trec_eval: Success, R, nDCG, RR."""
+    cases = list(random_rankings())
+    for (ranked, relevant, n), ours in zip(cases, measured(cases)):
+        truth = [ir_measures.Qrel("q", str(item), 1) for item in relevant]
+        run = [ir_measures.ScoredDoc("q", str(item), 100.0 - rank) for rank, item in enumerate(ranked[:n])]
+        judged = {"hit": ir_measures.Success @ n, "recall": ir_measures.R @ n, "ndcg": ir_measures.nDCG @ n}
+        judged["mrr"] = ir_measures.RR
+        theirs = ir_measures.calc_aggregate(judged.values(), truth, run)
+        close(ours, {name: theirs[measure] for name, measure in judged.items()}, 1e-9)

@@ -1,8 +1,8 @@
 //! The table of settings: one row a key.
 
 use super::values::{
-    finite, join_pairs, join_rules, known_models, positive, put, put_rules, read_rules, share, split_pairs,
-    within, words,
+    counted_models, finite, join_pairs, join_rules, known_models, positive, put, put_rules, read_rules,
+    share, split_pairs, within, words,
 };
 use super::{ConfigRow, Wrong, rules};
 use crate::cooccurrence::ROW_MAX;
@@ -280,6 +280,13 @@ pub const ROWS: &[ConfigRow] = &[
         doc: "Models with memory of their own that are on, beside those that always are. Each costs bytes or time.",
         get: |c| c.models.join(","),
         set: |c, v| known_models(v).map(|models| c.models = models),
+        expected: "a list of models, each one of those of the manual of the recommender",
+    },
+    ConfigRow {
+        key: "recommender.models.off",
+        doc: "Models left out of those that always are on otherwise, popularity by half-life among them.",
+        get: |c| c.models_off.join(","),
+        set: |c, v| counted_models(v).map(|models| c.models_off = models),
         expected: "a list of models, each one of those of the manual of the recommender",
     },
     ConfigRow {

@@ -2,7 +2,7 @@
 
 use super::Wrong;
 use super::rules::{Rule, Rules};
-use crate::models::{OPTIONAL, optional_of};
+use crate::models::{COLUMNS, OPTIONAL, column_name, column_of, optional_of};
 
 /// Sets a field to the rules read, or says what is wrong with them.
 pub(super) fn put_rules<T>(field: &mut Vec<T>, rules: Result<Vec<T>, String>) -> Result<(), Wrong> {
@@ -48,12 +48,26 @@ pub(super) fn share(text: &str) -> Option<f64> {
     finite(text).filter(|value| (0.0..=1.0).contains(value))
 }
 
+/// Models with memory of their own.
 pub(super) fn known_models(text: &str) -> Result<Vec<String>, Wrong> {
+    models(text, |name| optional_of(name).is_some(), OPTIONAL.iter().map(|optional| optional.name))
+}
+
+/// Models that read the shared counts.
+pub(super) fn counted_models(text: &str) -> Result<Vec<String>, Wrong> {
+    models(text, |name| column_of(name).is_some(), (0..COLUMNS).map(column_name))
+}
+
+fn models(
+    text: &str,
+    is_known: impl Fn(&str) -> bool,
+    known: impl Iterator<Item = &'static str>,
+) -> Result<Vec<String>, Wrong> {
     let names = words(text);
-    match names.iter().find(|name| optional_of(name).is_none()) {
+    match names.iter().find(|name| !is_known(name)) {
         None => Ok(names),
         Some(name) => {
-            let known: Vec<&str> = OPTIONAL.iter().map(|optional| optional.name).collect();
+            let known: Vec<&str> = known.collect();
             Err(Wrong::Because(format!("`{name}` is no model; there are {}", known.join(", "))))
         }
     }

@@ -3,7 +3,7 @@
 //! Those that the settings name are columns of the fusion. An evaluation may add others, which learn beside them and
 //! are asked on their own, so that measuring a model does not change the product's own ranking.
 
-use super::{Lesson, Model, OPTIONAL, OPTIONALS, Question, Scored, optional_of};
+use super::{COLUMNS, Lesson, Model, OPTIONAL, OPTIONALS, Question, Scored, column_of, optional_of};
 use crate::config::Config;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use crate::ingest::entity::ItemEntity;
@@ -15,7 +15,11 @@ use crate::state::snapshot::{Reader, SnapshotError, Writer};
 pub(crate) struct Models {
     models: Vec<(usize, Box<dyn Model>)>,
     fused: usize,
+    off: Off,
 }
+
+/// By column of the counts, whether it is left out.
+pub(crate) type Off = [bool; COLUMNS];
 
 impl Models {
     /// The models of the settings, and `observed` ones, by place in [`OPTIONAL`].
@@ -34,7 +38,14 @@ impl Models {
             }
         }
         let models = places.into_iter().map(|place| (place, (OPTIONAL[place].make)(config))).collect();
-        Self { models, fused }
+        let mut off = Off::default();
+        config.models_off.iter().filter_map(|name| column_of(name)).for_each(|column| off[column] = true);
+        Self { models, fused, off }
+    }
+
+    /// The columns of the counts that are left out.
+    pub(crate) fn off(&self) -> &Off {
+        &self.off
     }
 
     /// Whether there is none.

@@ -1,8 +1,8 @@
 //! Candidates for a history, with every model's score of each.
 //!
 //! One walk over the rows of the history's items feeds all pair models; the nearest users' items, what is two steps
-//! away and the hottest items of each half-life join them. The table is dense over items and reused between requests: nothing is
-//! cleared but what was touched.
+//! away and the hottest items of each half-life join them. The table is dense over items and reused between requests:
+//! nothing is cleared but what was touched.
 
 use std::hint;
 
@@ -10,7 +10,7 @@ use crate::cooccurrence::{Pair, Pairs};
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math;
-use crate::models::set::Models;
+use crate::models::set::{Models, Off};
 use crate::models::user_knn::{self, Nearby};
 use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN, WALK};
 use crate::models::{cooccurrence, item_cosine, llr, rules, walk};
@@ -69,8 +69,10 @@ pub(crate) struct Scratch {
     first: Vec<(f32, ItemIdx)>,
     /// The sum of each candidate's shares.
     together: Vec<f32>,
-    /// By model, 1 over its greatest score among all candidates, before any were dropped.
+    /// By model, 1 over its greatest score among all candidates, before any were dropped; 0 for those that are off.
     pub(crate) scale: Lanes,
+    /// The models that are off.
+    pub(crate) off: Off,
 }
 
 /// What scores come from.
@@ -132,6 +134,7 @@ impl Scratch {
             }
         }
         self.scale = greatest.map(|most| if most > 0.0 { 1.0 / most } else { 0.0 });
+        self.scale.iter_mut().zip(&self.off).filter(|(_, off)| **off).for_each(|(scale, _)| *scale = 0.0);
     }
 
     /// Keeps the [`PERSONAL_MAX`] strongest candidates: all that follows costs a fraction, and what is worth showing
@@ -143,6 +146,8 @@ impl Scratch {
         let log_greatest = state.hot.greatest_logs();
         let scale = self.scale;
         let weights: Lanes = std::array::from_fn(|lane| scale[lane] * sketch.shares[lane]);
+        let is_off = |life: usize| self.off[PERSONAL + life];
+        let popular: Logs = std::array::from_fn(|life| if is_off(life) { 0.0 } else { sketch.popular[life] });
         self.scores.resize(self.rows.len(), 0.0);
         self.together.resize(self.rows.len(), 0.0);
         for ((row, score), together) in self.rows.iter().zip(&mut self.scores).zip(&mut self.together) {
@@ -156,7 +161,7 @@ impl Scratch {
         for (score, &item) in self.scores.iter_mut().zip(&self.items) {
             let logs = state.hot.logs(item);
             let shares: Logs = std::array::from_fn(|life| (logs[life] - log_greatest[life]).max(LOG_MIN));
-            *score += math::dot(&shares, &sketch.popular);
+            *score += math::dot(&shares, &popular);
         }
         let best = Best::of(&self.scores, PERSONAL_MAX);
         let mut kept = 0;
@@ -269,9 +274,14 @@ pub(crate) fn gather(
     let state = sources.state;
     scratch.clear(state.items.len());
     let history = std::mem::take(&mut scratch.history);
+    scratch.off = *sources.models.off();
     walk_rows(state, &history, scratch);
-    ask_users(state, &history, own, scratch);
-    walk_on(state, &history, scratch);
+    if !scratch.off[USER_KNN] {
+        ask_users(state, &history, own, scratch);
+    }
+    if !scratch.off[WALK] {
+        walk_on(state, &history, scratch);
+    }
     scratch.finish(state);
     if matches!(breadth, Breadth::Strongest) {
         scratch.keep_strongest(state, sketch);
@@ -328,7 +338,7 @@ fn share_scores(fused: usize, scratch: &mut Scratch) {
 /// Adds the hottest items that are no candidates yet: what the history has does not use up the places.
 fn add_hottest(state: &State, scratch: &mut Scratch) {
     for life in 0..LIVES {
-        let mut left = HOT_ASKED;
+        let mut left = if scratch.off[PERSONAL + life] { 0 } else { HOT_ASKED };
         for &item in state.hot.top(life) {
             if left > 0 && scratch.find(item).is_none() {
                 scratch.row(item);
@@ -410,8 +420,10 @@ fn walk_on(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     }
     scratch.first = first;
     scratch.rows[..reached].iter_mut().for_each(|row| row.0[WALK] = 0.0);
-    for place in history.iter().filter_map(|&item| scratch.find(item)).collect::<Vec<_>>() {
-        scratch.rows[place].0[WALK] = 0.0;
+    for &item in history {
+        if let Some(place) = scratch.find(item) {
+            scratch.rows[place].0[WALK] = 0.0;
+        }
     }
 }
 

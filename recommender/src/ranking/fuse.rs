@@ -163,9 +163,13 @@ impl Fusion {
         }
         for life in 0..LIVES {
             let (logs, shares) = two(&mut scratch.features, count, POPULAR + life, POPULAR_SHARE + life);
-            for (share, log) in shares.iter_mut().zip(logs) {
+            for (share, log) in shares.iter_mut().zip(&mut *logs) {
                 *share = exp(*log);
                 *log = log_feature(*log);
+            }
+            if scratch.off[PERSONAL + life] {
+                shares.fill(0.0);
+                logs.fill(0.0);
             }
         }
         scratch.features[SEEN * count..(LAST + 1) * count].fill(0.0);
@@ -309,7 +313,8 @@ impl Fusion {
             let weight = weights[OWN + 2 * column] + weights[OWN + 2 * column + 1];
             (OPTIONAL[models.place_of(column)].name, f64::from(weight))
         };
-        let counted = (0..COLUMNS).map(|column| (column_name(column), f64::from(weight(column))));
+        let on = (0..COLUMNS).filter(|&column| !models.off()[column]);
+        let counted = on.map(|column| (column_name(column), f64::from(weight(column))));
         counted.chain((0..models.fused()).map(own)).collect()
     }
 

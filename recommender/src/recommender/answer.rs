@@ -118,6 +118,7 @@ impl Recommender {
                 scratch.history = history;
                 return known.then_some(Asked { kind, user, members, segment: None });
             }
+            (ModelChoice::Column(column), _) if self.models.off()[column] => return None,
             (ModelChoice::Column(column), _) if column < PERSONAL => Breadth::With(&[]),
             (ModelChoice::Column(_), _) => Breadth::Every,
             (ModelChoice::Fused, Some(members)) if request.among.is_some() => Breadth::With(members),
