@@ -33,6 +33,13 @@ const HOT: &str = "kindred.hot";
 const SIMILAR_ITEMS: &str = "kindred.similar-items";
 const RECOMMENDATIONS: &str = "kindred.recommendations";
 const DEAD_LETTERS: &str = "kindred.events.dead-letter";
+const CLEAN_EVENTS: &str = "kindred.events.clean";
+/// What is written whatever happens.
+const WRITTEN: [&str; 5] = [HOT, SIMILAR_ITEMS, RECOMMENDATIONS, DEAD_LETTERS, CLEAN_EVENTS];
+/// Where events go by who they are of.
+const ROUTED: [&str; 3] =
+    ["user_behavior.25-34.F", "user_behavior.35-44.M", "user_behavior.unknown.unknown"];
+const ROUTE: (&str, &str) = ("recommender.segment.topics", EVENTS);
 const GROUP: &str = "kindred-recommender";
 /// Partitions of every topic that is made.
 const PARTITIONS: i32 = 3;
@@ -58,13 +65,15 @@ fn results_are_those_of_an_uninterrupted_run_whatever_is_killed() {
     let mut random = Random(seed);
     let produced = Broker::with(OFF);
     create_topics(&mut produced.connect());
+    describe_users(&mut produced.connect());
     let written = produce(&mut produced.connect(), &mut random, 20_000 + 2_000 * kills as usize);
+    let topics = [&WRITTEN[..], &ROUTED[..]].concat();
 
-    let (input, whole) = copy_of(produced, USUAL);
+    let (input, whole) = copy_of(produced, &[USUAL, &[ROUTE]].concat());
     wait_until_settled(&whole, &written);
-    let expected = results(&whole);
+    let expected = results_in(&whole, &topics);
 
-    let mut broker = copy_of_directory(&input, EAGER);
+    let mut broker = copy_of_directory(&input, &[EAGER, &[ROUTE]].concat());
     broker.announce("aborting a transaction that its coordinator does not know");
     for _ in 0..kills {
         thread::sleep(Duration::from_millis(random.below(250)));
@@ -72,7 +81,8 @@ fn results_are_those_of_an_uninterrupted_run_whatever_is_killed() {
         broker.start_again();
     }
     wait_until_settled(&broker, &written);
-    let found = results(&broker);
+    let found = results_in(&broker, &topics);
+    assert!(ROUTED.iter().all(|topic| of_topic(&found, topic).count() > 100));
 
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (partition, expected) in &expected {
@@ -244,6 +254,23 @@ fn create_topics(client: &mut Client) {
     client.create_topic(VIEWS, PARTITIONS);
 }
 
+/// Says how old some users are, before anything is known of what they do.
+fn describe_users(client: &mut Client) {
+    client.create_topic("users", 1);
+    let mut batch = BatchBuilder::new();
+    for user in 0..60 {
+        let value = match user % 3 {
+            0 => format!(r#"{{"user_id":{user},"age":30,"gender":"F"}}"#),
+            1 => format!(r#"{{"user_id":{user},"age":40,"gender":"male"}}"#),
+            _ => continue,
+        };
+        let (key, value) = (user.to_string(), value.as_bytes());
+        batch.append(TimestampMs(now().0 - 7_200_000), Some(key.as_bytes()), Some(value), &[]);
+    }
+    let (error, _) = client.produce("users", 0, -1, &batch.build()).expect("the broker answers");
+    assert_eq!(error, 0, "Produce");
+}
+
 /// Produces events in batches of all sizes to both topics, some of which nobody can use.
 fn produce(client: &mut Client, random: &mut Random, events: usize) -> Written {
     let mut written = Written::default();
@@ -287,8 +314,12 @@ type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(Vec<u8>, Option<Vec<u8>>)>,
 type Results = BTreeMap<(&'static str, i32), Vec<Found>>;
 
 fn results(broker: &Broker) -> Results {
+    results_in(broker, &WRITTEN)
+}
+
+fn results_in(broker: &Broker, topics: &[&'static str]) -> Results {
     let mut results = Results::new();
-    for topic in [HOT, SIMILAR_ITEMS, RECOMMENDATIONS, DEAD_LETTERS] {
+    for &topic in topics {
         for partition in 0..PARTITIONS {
             let mut records = Vec::new();
             each_committed(&mut broker.connect(), topic, partition, |record| {
@@ -351,6 +382,7 @@ fn check_counts(results: &Results, written: &Written) {
     let events = names.values().filter_map(|list| list["rec_id"].as_str());
     let events = events.filter_map(|name| u64::from_str_radix(name.split('-').next()?, 16).ok());
     assert_eq!(events.max(), Some(written.learnt as u64), "events that were learnt");
+    assert_eq!(of_topic(results, CLEAN_EVENTS).count(), written.learnt, "clean events");
     let mut buried = BTreeSet::new();
     for (_, _, headers, _) in of_topic(results, DEAD_LETTERS) {
         let header = |name: &str| {

@@ -107,6 +107,60 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "0 to 268435456",
     },
     ConfigRow {
+        key: "recommender.late.max.ms",
+        doc: "How far an event's time may lie before the newest of its partition. 0: as far as it likes, as in a history that \
+              is produced behind newer events.",
+        get: |c| c.late_max_ms.to_string(),
+        set: |c, v| put(&mut c.late_max_ms, within(v, 0, 1 << 42).map(|ms| ms as i64)),
+        expected: "0 or more milliseconds",
+    },
+    ConfigRow {
+        key: "recommender.robot.events.max",
+        doc: "At how many different times a user may act within `recommender.robot.window.ms`; beyond, its events are \
+              refused. The default is far beyond people and histories that are replayed: 600 a minute is much for a \
+              shop. 0: any number.",
+        get: |c| c.robot_events_max.to_string(),
+        set: |c, v| put(&mut c.robot_events_max, within(v, 0, 1 << 30)),
+        expected: "0 to 1073741824",
+    },
+    ConfigRow {
+        key: "recommender.robot.window.ms",
+        doc: "The window in which a user's acts are counted.",
+        get: |c| c.robot_window_ms.to_string(),
+        set: |c, v| put(&mut c.robot_window_ms, within(v, 1, 86_400_000).map(|ms| ms as i64)),
+        expected: "1 to 86400000",
+    },
+    ConfigRow {
+        key: "recommender.robot.agents",
+        doc: "An event whose user agent has one of these in it, in capitals or not, is refused.",
+        get: |c| c.robot_agents.join(","),
+        set: |c, v| put(&mut c.robot_agents, Some(words(v))),
+        expected: "a list of words",
+    },
+    ConfigRow {
+        key: "recommender.burst.item.events.max",
+        doc: "How many events in favour of an item there may be within `recommender.burst.window.ms`; beyond, they are \
+              refused. 0, the default: any number, since what everybody wants looks the same.",
+        get: |c| c.burst_item_events_max.to_string(),
+        set: |c, v| put(&mut c.burst_item_events_max, within(v, 0, 1 << 30)),
+        expected: "0 to 1073741824",
+    },
+    ConfigRow {
+        key: "recommender.burst.address.events.max",
+        doc: "How many events may come from one address (`ip`) within `recommender.burst.window.ms`; beyond, they are \
+              refused. 0, the default: any number, since a whole company may share one.",
+        get: |c| c.burst_address_events_max.to_string(),
+        set: |c, v| put(&mut c.burst_address_events_max, within(v, 0, 1 << 30)),
+        expected: "0 to 1073741824",
+    },
+    ConfigRow {
+        key: "recommender.burst.window.ms",
+        doc: "The window in which the events of an item or address are counted.",
+        get: |c| c.burst_window_ms.to_string(),
+        set: |c, v| put(&mut c.burst_window_ms, within(v, 1, 86_400_000).map(|ms| ms as i64)),
+        expected: "1 to 86400000",
+    },
+    ConfigRow {
         key: "recommender.clean.events.enable",
         doc: "Whether every event that was learnt is written to `kindred.events.clean` in normal form.",
         get: |c| c.clean_events.to_string(),

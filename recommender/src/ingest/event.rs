@@ -66,6 +66,12 @@ pub struct Event<'a> {
     /// `Some(false)`: the user does not want to be learnt from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consent: Option<bool>,
+    /// The program that the user acted with, as it names itself. No part of the normal form: it is for telling robots.
+    #[serde(skip)]
+    pub user_agent: Option<Cow<'a, str>>,
+    /// The network address it came from. No part of the normal form either.
+    #[serde(skip)]
+    pub address: Option<Cow<'a, str>>,
 }
 
 impl Event<'_> {
@@ -89,6 +95,8 @@ impl Event<'_> {
             scenario: own(self.scenario),
             tenant: own(self.tenant),
             consent: self.consent,
+            user_agent: own(self.user_agent),
+            address: own(self.address),
         }
     }
 }

@@ -192,7 +192,8 @@ mod tests {
     fn every_field_is_kept() {
         let value = r#"{"event_id":"e","user_id":"u","item_id":"i","action":"purchase","ts":1,"session_id":"s",
             "value":4.5,"price":"9.99","quantity":2,"currency":"GBP","order_id":77,"rec_id":"r","position":3,
-            "scenario":"home","tenant":"t","consent":"yes","context":{"device":"phone"}}"#;
+            "scenario":"home","tenant":"t","consent":"yes","user_agent":"Firefox",
+            "context":{"device":"phone","ip":"10.0.0.7","userAgent":{}}}"#;
         let event = events(value).remove(0);
         assert_eq!(
             event,
@@ -213,6 +214,8 @@ mod tests {
                 scenario: Some("home".into()),
                 tenant: Some("t".into()),
                 consent: Some(true),
+                user_agent: Some("Firefox".into()),
+                address: Some("10.0.0.7".into()),
             }
         );
     }

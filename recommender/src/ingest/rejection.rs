@@ -151,6 +151,48 @@ pub enum Rejection {
         /// The rule.
         rule: String,
     },
+    /// A time too far behind the newest of its partition.
+    #[error(
+        "the event lies {behind_ms} ms behind the newest of its partition, more than recommender.late.max.ms = {max_ms}"
+    )]
+    Late {
+        /// How far behind.
+        behind_ms: i64,
+        /// The most allowed.
+        max_ms: i64,
+    },
+    /// A user who does more than people can.
+    #[error(
+        "its user acted at {events} different times within {window_ms} ms, more than recommender.robot.events.max = {max}"
+    )]
+    Robot {
+        /// At how many times.
+        events: u64,
+        /// The most allowed.
+        max: u64,
+        /// Within how long.
+        window_ms: i64,
+    },
+    /// A user agent that says it is none of a person.
+    #[error("the user agent {agent:?} is a robot's by recommender.robot.agents")]
+    RobotAgent {
+        /// The agent, shortened.
+        agent: String,
+    },
+    /// More events of one item or address than allowed.
+    #[error(
+        "its {of} had {events} events within {window_ms} ms, more than recommender.burst.{of}.events.max = {max}"
+    )]
+    Burst {
+        /// `item` or `address`.
+        of: &'static str,
+        /// How many there were.
+        events: u64,
+        /// The most allowed.
+        max: u64,
+        /// Within how long.
+        window_ms: i64,
+    },
     /// The key of an entity is missing where it is needed (a tombstone).
     #[error("a tombstone needs the id as its key")]
     MissingKey,
@@ -184,19 +226,46 @@ impl Rejection {
             Self::Quarantined { .. } => "quarantined",
             Self::LateForWindow { .. } => "late-for-window",
             Self::MissingKey => "missing-key",
+            Self::Late { .. } => "late",
+            Self::Robot { .. } | Self::RobotAgent { .. } => "robot",
+            Self::Burst { .. } => "burst",
         }
     }
 }
 
 impl Rejection {
-    /// The rule of the settings that refused it, if one did.
-    pub fn rule(&self) -> Option<&str> {
+    /// What refused it, for the dead-letter header `rule`: the setting whose value could let it pass, or `format` if it could
+    /// not be read, `fields` if what it says cannot be, `consent`, or the name of a rule that was set.
+    pub fn rule(&self) -> &str {
         match self {
+            Self::Empty
+            | Self::NotText { .. }
+            | Self::NotAnEvent { .. }
+            | Self::Malformed { .. }
+            | Self::BadTime { .. } => "format",
+            Self::MissingAction
+            | Self::MissingUserId
+            | Self::MissingItemId
+            | Self::BadId { .. }
+            | Self::BeforeEpoch
+            | Self::NotFinite { .. }
+            | Self::MissingKey => "fields",
+            Self::NoConsent => "consent",
+            Self::UnknownAction { .. } => "recommender.action.weights",
+            Self::IdTooLong { .. } => "recommender.id.bytes.max",
+            Self::TooFarAhead { .. } => "recommender.time.ahead.max.ms",
+            Self::Duplicate { .. } => "recommender.dedup.ids.max",
+            Self::TooManyItems { .. } => "recommender.event.items.max",
+            Self::Late { .. } => "recommender.late.max.ms",
+            Self::Robot { .. } => "recommender.robot.events.max",
+            Self::RobotAgent { .. } => "recommender.robot.agents",
+            Self::Burst { of: "address", .. } => "recommender.burst.address.events.max",
+            Self::Burst { .. } => "recommender.burst.item.events.max",
             Self::MissingField { rule, .. }
             | Self::NotANumber { rule, .. }
             | Self::Overflow { rule, .. }
-            | Self::Quarantined { rule, .. } => Some(rule),
-            _ => None,
+            | Self::Quarantined { rule, .. }
+            | Self::LateForWindow { rule } => rule,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
 
 /// An id or another short text: a string, or a number turned into its decimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub(crate) enum Time<'a> {
 /// `true`, `1`, `"yes"`, ... A consent or availability flag in any of its usual spellings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flag(pub(crate) bool);
+
+/// A text, or nothing if it is anything else: for what must not make an event malformed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Loose<'a>(pub(crate) Option<Cow<'a, str>>);
 
 /// One text or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,6 +68,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
         deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let text = raw.starts_with('"').then(|| serde_json::from_str::<Text<'_>>(raw));
+        Ok(Self(text.transpose().map_err(Error::custom)?.map(|text| text.0)))
     }
 }
 

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use super::entity::{ItemEntity, UserEntity};
 use super::event::Event;
 use super::rejection::{Rejection, shortened};
-use super::scalar::{Flag, Number, Text, Texts, Time};
+use super::scalar::{Flag, Loose, Number, Text, Texts, Time};
 use super::time;
 
 /// Every top-level key of every shape. Unknown keys are skipped.
@@ -85,6 +85,12 @@ pub(super) struct Fields<'a> {
     #[serde(borrow)]
     tenant: Option<Text<'a>>,
     consent: Option<Flag>,
+    #[serde(borrow)]
+    user_agent: Loose<'a>,
+    #[serde(borrow)]
+    ip: Loose<'a>,
+    #[serde(borrow)]
+    context: Option<&'a RawValue>,
 
     #[serde(borrow, rename = "FeedbackType")]
     feedback_type: Option<Text<'a>>,
@@ -118,6 +124,16 @@ pub(super) struct Fields<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     time: Option<Time<'a>>,
+}
+
+/// What is said about where an act was done.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Context<'a> {
+    #[serde(borrow, alias = "userAgent")]
+    user_agent: Loose<'a>,
+    #[serde(borrow, alias = "ip_address", alias = "ipAddress")]
+    ip: Loose<'a>,
 }
 
 /// A line of an order, or of a list shown; a bare id is a line too.
@@ -212,6 +228,10 @@ struct RetailPrice<'a> {
 struct RetailUser<'a> {
     #[serde(borrow)]
     user_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    user_agent: Loose<'a>,
+    #[serde(borrow)]
+    ip_address: Loose<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -361,7 +381,9 @@ impl<'a> Fields<'a> {
 
     fn google_retail(mut self, around: Around<'a>) -> Result<Vec<Event<'a>>, Rejection> {
         let details = self.product_details.take().unwrap_or_default();
-        let user = self.user_info.take().and_then(|info| info.user_id).or(self.visitor_id.take());
+        let info = self.user_info.take().unwrap_or_default();
+        let user = info.user_id.or(self.visitor_id.take());
+        (self.user_agent, self.ip) = (info.user_agent, info.ip_address);
         let transaction = self.purchase_transaction.take().unwrap_or_default();
         self.user_id = user;
         self.order_id = transaction.id;
@@ -450,6 +472,9 @@ impl<'a> Fields<'a> {
     fn base(self, around: Around<'a>) -> Result<Event<'a>, Rejection> {
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);
         let action = text(self.action).or(around.action.map(Cow::Borrowed));
+        let context = self.context.filter(|raw| raw.get().starts_with('{'));
+        let context = context.and_then(|raw| serde_json::from_str::<Context<'a>>(raw.get()).ok());
+        let context = context.unwrap_or_default();
         Ok(Event {
             user_id: text(self.user_id),
             item_id: text(self.item_id).unwrap_or_default(),
@@ -470,6 +495,8 @@ impl<'a> Fields<'a> {
             scenario: text(self.scenario),
             tenant: text(self.tenant),
             consent: self.consent.map(|flag| flag.0),
+            user_agent: self.user_agent.0.or(context.user_agent.0),
+            address: self.ip.0.or(context.ip.0),
         })
     }
 }

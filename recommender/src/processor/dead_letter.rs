@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `kindred.topic`, `kindred.partition`, `kindred.offset` | where the message stands |
 //! | `kindred.reason` | a stable word: [`Rejection::code`] |
-//! | `kindred.rule` | the rule of the settings that refused it, if one did |
+//! | `kindred.rule` | the setting that it did not pass, or what else refused it: [`Rejection::rule`] |
 //! | `kindred.message` | a sentence for people |
 //! | `kindred.line` | of a message of several events, which one, from 0; only if others were learnt |
 //!
@@ -47,13 +47,13 @@ pub(super) fn line(
 
 fn letter(body: Body, message: &Incoming<'_>, rejection: &Rejection) -> Emission {
     let (_, partition) = message.position.source.rsplit_once('-').unwrap_or_default();
-    let mut headers = vec![
+    let headers = vec![
         ("kindred.topic", message.topic.to_owned()),
         ("kindred.partition", partition.to_owned()),
         ("kindred.offset", message.position.offset.to_string()),
         (REASON, rejection.code().to_owned()),
+        ("kindred.rule", rejection.rule().to_owned()),
         ("kindred.message", rejection.to_string()),
     ];
-    headers.extend(rejection.rule().map(|rule| ("kindred.rule", rule.to_owned())));
     Emission { topic: Cow::Borrowed(topics::DEAD_LETTER), body, headers }
 }

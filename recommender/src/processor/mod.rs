@@ -20,6 +20,7 @@
 //! | `operators` | all of them, in the order in which they are asked |
 //! | `emission` | a record to be written |
 //! | `dead_letter` | what was refused, and why |
+//! | `cleaning` | late events, robots, bursts kept out |
 //! | `clean_events` | normalised events to a topic |
 //! | `segment_lists` | hot lists by age and gender |
 //! | `segment_topics` | events by age and gender |
@@ -35,6 +36,7 @@
 //! | `topics` | the names of the topics that are written |
 
 mod clean_events;
+mod cleaning;
 mod dead_letter;
 pub(crate) mod document;
 mod emission;

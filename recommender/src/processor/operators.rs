@@ -1,6 +1,7 @@
 //! Every operator, in the order in which they are asked.
 
 use super::clean_events::CleanEvents;
+use super::cleaning::Cleaning;
 use super::emission::Emission;
 use super::features::Features;
 use super::judge::Judge;
@@ -22,6 +23,7 @@ const COUNT: usize = 9;
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Operators {
+    cleaning: Cleaning,
     clean_events: CleanEvents,
     segment_lists: SegmentLists,
     segment_topics: SegmentTopics,
@@ -37,6 +39,7 @@ impl Operators {
     /// Those that the settings ask for, which have seen nothing yet.
     pub(super) fn new(config: &Config) -> Self {
         Self {
+            cleaning: Cleaning::new(config),
             clean_events: CleanEvents::new(config),
             segment_lists: SegmentLists::default(),
             segment_topics: SegmentTopics::new(config),
@@ -66,6 +69,7 @@ impl Operators {
 
     fn each(&self) -> [&dyn Operator; COUNT] {
         [
+            &self.cleaning,
             &self.clean_events,
             &self.segment_lists,
             &self.segment_topics,
@@ -80,6 +84,7 @@ impl Operators {
 
     fn each_mut(&mut self) -> [&mut dyn Operator; COUNT] {
         [
+            &mut self.cleaning,
             &mut self.clean_events,
             &mut self.segment_lists,
             &mut self.segment_topics,
