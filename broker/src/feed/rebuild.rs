@@ -107,7 +107,7 @@ impl Worker {
             return;
         }
         let asked = Arc::clone(&self.feed.processor);
-        learner.model.write().queue_everything();
+        learner.model.write().queue_everything(&asked.read());
         std::mem::swap(&mut *asked.write(), &mut *learner.model.write());
         learner.model = asked;
         self.learner = learner;

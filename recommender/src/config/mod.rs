@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::clicks::ClickSettings;
 use crate::ingest::action::Actions;
+use crate::ingest::parse::Format;
 use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
@@ -71,6 +72,7 @@ pub enum TopicRole<'c> {
 pub struct Config {
     pub(crate) topics_events: Vec<String>,
     pub(crate) topics_actions: Vec<(String, String)>,
+    pub(crate) topics_formats: Vec<(String, String)>,
     pub(crate) topics_items: Vec<String>,
     pub(crate) topics_users: Vec<String>,
     pub(crate) actions: Actions,
@@ -142,6 +144,7 @@ impl Default for Config {
                 ("rated-movies", "rate"),
                 ("favorite-movies", "favorite"),
             ]),
+            topics_formats: Vec::new(),
             topics_items: list(&["items"]),
             topics_users: list(&["users"]),
             actions: Actions::default(),
@@ -281,6 +284,12 @@ impl Config {
             return Some(TopicRole::Items);
         }
         has(&self.topics_users).then_some(TopicRole::Users)
+    }
+
+    /// How the values of a topic of behaviour are read.
+    pub(crate) fn format(&self, topic: &str) -> Format {
+        let found = self.topics_formats.iter().find(|(name, _)| name == topic);
+        found.and_then(|(_, format)| Format::from_name(format)).unwrap_or_default()
     }
 
     /// The actions in force.

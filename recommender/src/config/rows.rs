@@ -6,6 +6,7 @@ use super::values::{
 };
 use super::{ConfigRow, Wrong, rules};
 use crate::cooccurrence::ROW_MAX;
+use crate::ingest::parse::Format;
 use crate::judging::experiment::Experiment;
 use crate::processor::monitors::MonitorRule;
 use crate::processor::regressions::RegressionRule;
@@ -32,6 +33,20 @@ pub const ROWS: &[ConfigRow] = &[
         get: |c| join_pairs(&c.topics_actions),
         set: |c, v| put(&mut c.topics_actions, split_pairs(v)),
         expected: "a list of topic:action",
+    },
+    ConfigRow {
+        key: "recommender.topics.formats",
+        doc: "Topics of behaviour whose values are read in one way only, as topic:format: `json`, in any of the shapes that \
+              are accepted, or `text`, `<item>:<action>`. In all others, and with `auto`, the formats are told apart by what \
+              is in them.",
+        get: |c| join_pairs(&c.topics_formats),
+        set: |c, v| {
+            let known = |pairs: &Vec<(String, String)>| {
+                pairs.iter().all(|(_, format)| Format::from_name(format).is_some())
+            };
+            put(&mut c.topics_formats, split_pairs(v).filter(known))
+        },
+        expected: "a list of topic:format, each auto, json or text",
     },
     ConfigRow {
         key: "recommender.topics.items",

@@ -13,6 +13,56 @@ use super::shapes::{self, Around};
 
 pub use super::shapes::Content;
 
+/// How the values of a topic are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// As any of the others, told apart by what is in them.
+    #[default]
+    Auto,
+    /// As JSON of any accepted shape.
+    Json,
+    /// As `<item>:<action>`.
+    Text,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Json, Self::Text];
+
+    /// Its name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+
+    /// The format of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// Decodes a value of a behaviour topic in a format.
+///
+/// # Errors
+/// As [`behaviour`].
+pub fn behaviour_as<'a>(
+    format: Format,
+    value: &'a [u8],
+    action: Option<&'a str>,
+    time_ms: i64,
+) -> Result<Content<'a>, Rejection> {
+    match format {
+        Format::Auto => behaviour(value, action, time_ms),
+        Format::Json => {
+            decode(text_of(value)?, Around { action, time_ms, may_open: true }).and_then(attributed)
+        }
+        Format::Text => plain_text(text_of(value)?, time_ms).map(|event| Content::Events(vec![event])),
+    }
+}
+
 /// Decodes a value of a behaviour topic.
 ///
 /// # Shapes and units
@@ -349,6 +399,29 @@ mod tests {
         );
         let empty = br#"{"specversion":"1.0","type":"a","source":"s","id":"1"}"#;
         assert!(matches!(behaviour(empty, None, T), Err(Rejection::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_topic_may_have_one_format_only() {
+        let read = |format, value: &'static str| match behaviour_as(format, value.as_bytes(), None, T) {
+            Ok(Content::Events(events)) => events[0].item_id.to_string(),
+            other => format!("{other:?}"),
+        };
+        let json = r#"{"user_id":1,"item_id":2,"action":"view"}"#;
+        for (format, value, item) in [
+            (Format::Auto, json, "2"),
+            (Format::Json, json, "2"),
+            (Format::Auto, "2:view", "2"),
+            (Format::Text, "2:view", "2"),
+            (Format::Text, "{2}:view", "{2}"),
+        ] {
+            assert_eq!(read(format, value), item, "{format:?} {value}");
+        }
+        for (format, value) in
+            [(Format::Json, "2:view"), (Format::Json, "{'item_id': 2}"), (Format::Auto, "{2}:view")]
+        {
+            assert!(read(format, value).contains("NotAnEvent"), "{format:?} {value}");
+        }
     }
 
     #[test]

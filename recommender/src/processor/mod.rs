@@ -131,9 +131,11 @@ impl Processor {
         self.recommender.take_changes(limit)
     }
 
-    /// Queues every user and every item as changed: what was written of them came from something else.
-    pub fn queue_everything(&mut self) {
+    /// Queues every user and every item as changed, and every list of a segment: what was written of them came from
+    /// `before`, whose place it takes.
+    pub fn queue_everything(&mut self, before: &Self) {
         self.recommender.queue_everything();
+        self.operators.replace(&before.operators);
         self.unsummarised = true;
     }
 

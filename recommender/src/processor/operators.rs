@@ -97,6 +97,11 @@ impl Operators {
         ]
     }
 
+    /// Takes the place of those under other settings.
+    pub(super) fn replace(&mut self, before: &Self) {
+        self.segment_lists.replace(&before.segment_lists);
+    }
+
     /// Whether any of them listens to a topic.
     pub(super) fn listen(&self, topic: &str) -> bool {
         self.each().iter().any(|operator| operator.listens(topic))

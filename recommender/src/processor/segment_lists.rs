@@ -16,11 +16,22 @@ use crate::state::snapshot::{Reader, SnapshotError, Writer};
 /// Items in one list.
 const ITEMS: usize = 50;
 
+/// The hash that stands for a list of other settings.
+const NO_LIST: u64 = 0;
+
 /// Writes hot lists by segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentLists {
     /// The hash of each list's items as last written, by key. At most one for each group of people there is.
     written: BTreeMap<String, u64>,
+}
+
+impl SegmentLists {
+    /// Takes the place of one under other settings: whatever either has written is written again, or removed.
+    pub(super) fn replace(&mut self, before: &Self) {
+        let keys = before.written.keys().chain(self.written.keys()).cloned().collect::<Vec<_>>();
+        self.written = keys.into_iter().map(|key| (key, NO_LIST)).collect();
+    }
 }
 
 impl Operator for SegmentLists {
@@ -29,22 +40,23 @@ impl Operator for SegmentLists {
     }
 
     fn summarise(&mut self, recommender: &Recommender, out: &mut Vec<Emission>) {
+        let before = std::mem::take(&mut self.written);
         for group in recommender.state().segments.bands().groups() {
             let list = recommender.hot_of_group(group, ITEMS);
-            let key = format!("{}/{}", list.scope, list.window);
             if list.items.is_empty() {
-                if self.written.remove(&key).is_some() {
-                    let key = Some(key.into_bytes());
-                    let body = Body::Own { key, value: None, time_ms: list.as_of };
-                    out.push(Emission { topic: topics::HOT.into(), body, headers: Vec::new() });
-                }
                 continue;
             }
+            let key = format!("{}/{}", list.scope, list.window);
             let hash = xxh3_64(&serde_json::to_vec(&list.items).unwrap_or_default());
-            if self.written.get(&key) != Some(&hash) {
+            if before.get(&key) != Some(&hash) {
                 out.push(Emission::json(topics::HOT, &key, &list, list.as_of));
-                self.written.insert(key, hash);
             }
+            self.written.insert(key, hash);
+        }
+        for key in before.into_keys().filter(|key| !self.written.contains_key(key)) {
+            let body =
+                Body::Own { key: Some(key.into_bytes()), value: None, time_ms: recommender.newest_ms() };
+            out.push(Emission { topic: topics::HOT.into(), body, headers: Vec::new() });
         }
     }
 
@@ -97,7 +109,9 @@ mod tests {
             }
             _ => None,
         };
-        out.iter().filter(|one| one.topic == topics::HOT).filter_map(told).collect()
+        let mut told: Vec<_> = out.iter().filter(|one| one.topic == topics::HOT).filter_map(told).collect();
+        told.sort();
+        told
     }
 
     #[test]
@@ -113,13 +127,22 @@ mod tests {
         feed(&mut processor, "users", "9", Some(r#"{"age":26,"gender":"female"}"#));
         let event = r#"{"user_id":"9","item_id":"lamp","action":"view"}"#;
         feed(&mut processor, "user_behavior", "9", Some(event));
-        let keys = ["age:25-34/all-time", "age:25-34,gender:F/all-time", "gender:F/all-time"];
+        let keys = ["age:25-34,gender:F/all-time", "age:25-34/all-time", "gender:F/all-time"];
         assert_eq!(lists(&mut processor), keys.map(|key| (key.to_owned(), Some(10))));
         let mut bytes = Vec::new();
         processor.save(&mut bytes);
         let mut processor = Processor::load(Config::default(), &bytes).expect("a good snapshot");
         feed(&mut processor, "user_behavior", "9", Some(event));
         assert_eq!(lists(&mut processor), [], "they say the same");
+        let mut config = Config::default();
+        config.set("recommender.segment.ages", "50").unwrap();
+        let mut other = Processor::new(config);
+        other.queue_everything(&processor);
+        assert_eq!(
+            lists(&mut other),
+            keys.map(|key| (key.to_owned(), None)),
+            "there is no such band any more"
+        );
         feed(&mut processor, "users", "9", None);
         assert_eq!(lists(&mut processor), keys.map(|key| (key.to_owned(), None)));
     }

@@ -245,11 +245,13 @@ impl Recommender {
         match role {
             TopicRole::Items => self.describe_item(&parse::item(message.key, value)?, message).map(done),
             TopicRole::Users => self.describe_user(&parse::user(message.key, value)?, message).map(done),
-            TopicRole::Behaviour { action } => match parse::behaviour(value, action, message.time_ms)? {
-                Content::Events(events) => self.apply_all(&events, message, observer),
-                Content::Item(item) => self.describe_item(&item, message).map(done),
-                Content::User(user) => self.describe_user(&user, message).map(done),
-            },
+            TopicRole::Behaviour { action } => {
+                match parse::behaviour_as(config.format(message.topic), value, action, message.time_ms)? {
+                    Content::Events(events) => self.apply_all(&events, message, observer),
+                    Content::Item(item) => self.describe_item(&item, message).map(done),
+                    Content::User(user) => self.describe_user(&user, message).map(done),
+                }
+            }
         }
     }
 
