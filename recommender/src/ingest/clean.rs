@@ -77,7 +77,9 @@ fn user_key<'e>(event: &'e Event<'_>) -> Option<Cow<'e, str>> {
 
 /// Whether two events have the same key for their histories.
 pub(crate) fn is_of_same_user(one: &Event<'_>, other: &Event<'_>) -> bool {
-    one.user_id == other.user_id && (one.user_id.is_some() || one.session_id == other.session_id)
+    one.tenant == other.tenant
+        && one.user_id == other.user_id
+        && (one.user_id.is_some() || one.session_id == other.session_id)
 }
 
 /// Checks that an id is usable.

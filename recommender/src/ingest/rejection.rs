@@ -256,6 +256,7 @@ impl Rejection {
             Self::TooFarAhead { .. } => "recommender.time.ahead.max.ms",
             Self::Duplicate { .. } => "recommender.dedup.ids.max",
             Self::TooManyItems { .. } => "recommender.event.items.max",
+            Self::TooManyTenants { .. } => "recommender.tenants.max",
             Self::Late { .. } => "recommender.late.max.ms",
             Self::Robot { .. } => "recommender.robot.events.max",
             Self::RobotAgent { .. } => "recommender.robot.agents",

@@ -5,16 +5,27 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::emission::{Body, Emission};
 use super::operator::Operator;
 use super::topics;
 use crate::recommender::Recommender;
+use crate::serving::HotList;
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// Items in one list.
 const ITEMS: usize = 50;
+
+/// A list as it is written.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(flatten)]
+    list: &'a HotList,
+}
 
 /// The hash that stands for a list of other settings.
 const NO_LIST: u64 = 0;
@@ -22,7 +33,7 @@ const NO_LIST: u64 = 0;
 /// Writes hot lists by segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentLists {
-    /// The hash of each list's items as last written, by key. At most one for each group of people there is.
+    /// The hash of each list's items as last written, by key. At most one for each group of people of each tenant.
     written: BTreeMap<String, u64>,
 }
 
@@ -41,17 +52,21 @@ impl Operator for SegmentLists {
 
     fn summarise(&mut self, recommender: &Recommender, out: &mut Vec<Emission>) {
         let before = std::mem::take(&mut self.written);
-        for group in recommender.state().segments.bands().groups() {
-            let list = recommender.hot_of_group(group, ITEMS);
-            if list.items.is_empty() {
-                continue;
+        for tenant in std::iter::once(None).chain(recommender.tenants().map(Some)) {
+            let Some(own) = recommender.tenant(tenant) else { continue };
+            for group in own.state().segments.bands().groups() {
+                let list = own.hot_of_group(group, ITEMS);
+                if list.items.is_empty() {
+                    continue;
+                }
+                let about = format!("{}/{}", list.scope, list.window);
+                let key = tenant.map_or(about.clone(), |tenant| format!("{tenant}\u{1f}{about}"));
+                let hash = xxh3_64(&serde_json::to_vec(&list.items).unwrap_or_default());
+                if before.get(&key) != Some(&hash) {
+                    out.push(Emission::json(topics::HOT, &key, &Listed { tenant, list: &list }, list.as_of));
+                }
+                self.written.insert(key, hash);
             }
-            let key = format!("{}/{}", list.scope, list.window);
-            let hash = xxh3_64(&serde_json::to_vec(&list.items).unwrap_or_default());
-            if before.get(&key) != Some(&hash) {
-                out.push(Emission::json(topics::HOT, &key, &list, list.as_of));
-            }
-            self.written.insert(key, hash);
         }
         for key in before.into_keys().filter(|key| !self.written.contains_key(key)) {
             let body =

@@ -33,6 +33,8 @@ const PARTITIONS_MAX: usize = 65_536;
 pub(super) struct Cleaning {
     late_max_ms: i64,
     agents: Vec<String>,
+    /// Whether the users and items of each tenant are its own.
+    tenants: bool,
     users: Limit,
     items: Limit,
     addresses: Limit,
@@ -56,9 +58,13 @@ impl Limit {
     }
 
     /// Counts an event; the rate, if it is too high.
-    fn exceeded_by(&mut self, key: Option<&str>, time_ms: i64) -> Option<u64> {
+    fn exceeded_by(&mut self, tenant: Option<&str>, key: Option<&str>, time_ms: i64) -> Option<u64> {
         let key = key.filter(|_| self.max > 0)?;
-        let rate = self.rates.count(xxh3_64(key.as_bytes()), time_ms, self.counted);
+        let hash = match tenant {
+            None => xxh3_64(key.as_bytes()),
+            Some(tenant) => xxh3_64(format!("{tenant}\u{1f}{key}").as_bytes()),
+        };
+        let rate = self.rates.count(hash, time_ms, self.counted);
         (rate > self.max).then_some(rate)
     }
 }
@@ -68,6 +74,7 @@ impl Cleaning {
         let burst_ms = config.burst_window_ms;
         Self {
             late_max_ms: config.late_max_ms,
+            tenants: config.tenants_max > 0,
             agents: config.robot_agents.iter().map(|word| word.to_lowercase()).collect(),
             users: Limit::new(config.robot_events_max, config.robot_window_ms, Counted::Times),
             items: Limit::new(config.burst_item_events_max, burst_ms, Counted::Each),
@@ -116,9 +123,10 @@ impl Operator for Cleaning {
         }
         // All are counted, whichever refuses.
         let of_item = Some(&*event.item_id).filter(|id| !id.is_empty() && seen.weight > 0.0);
-        let user = self.users.exceeded_by(seen.user, time_ms);
-        let item = self.items.exceeded_by(of_item, time_ms);
-        let address = self.addresses.exceeded_by(event.address.as_deref(), time_ms);
+        let tenant = event.tenant.as_deref().or(seen.message.tenant()).filter(|_| self.tenants);
+        let user = self.users.exceeded_by(tenant, seen.user, time_ms);
+        let item = self.items.exceeded_by(tenant, of_item, time_ms);
+        let address = self.addresses.exceeded_by(None, event.address.as_deref(), time_ms);
         let (max, window_ms) = (self.users.max, self.users.window_ms);
         if let Some(events) = user {
             return Err(Rejection::Robot { events, max, window_ms });
