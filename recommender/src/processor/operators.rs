@@ -18,7 +18,7 @@ use crate::recommender::{Incoming, Recommender, Seen};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// How many there are.
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 /// All of them.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::emission::Emission;
 use super::operator::Operator;
 use crate::config::Config;
 use crate::ingest::rejection::{Rejection, shortened};
@@ -109,7 +110,7 @@ impl Operator for Cleaning {
         "cleaning"
     }
 
-    fn admit(&mut self, seen: &Seen<'_>, _: &Recommender) -> Result<(), Rejection> {
+    fn admit(&mut self, seen: &Seen<'_>, _: &Recommender, _: &mut Vec<Emission>) -> Result<(), Rejection> {
         let (event, time_ms) = (seen.event, seen.event.time_ms);
         if self.late_max_ms > 0 {
             let (behind_ms, max_ms) =
