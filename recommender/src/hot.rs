@@ -187,8 +187,13 @@ impl Hot {
         for life in 0..LIVES {
             let mut all: Vec<ItemIdx> = (0..self.sums.len() as u32).map(ItemIdx).collect();
             all.retain(|item| self.sums[item.at()][life] > 0.0);
-            all.sort_by(|a, b| self.sums[b.at()][life].total_cmp(&self.sums[a.at()][life]).then(a.cmp(b)));
-            all.truncate(TOP);
+            let sum = |item: &ItemIdx| self.sums[item.at()][life];
+            let best_first = |a: &ItemIdx, b: &ItemIdx| sum(b).total_cmp(&sum(a)).then(a.cmp(b));
+            if all.len() > TOP {
+                all.select_nth_unstable_by(TOP - 1, best_first);
+                all.truncate(TOP);
+            }
+            all.sort_unstable_by(best_first);
             self.tops[life] = all;
         }
     }

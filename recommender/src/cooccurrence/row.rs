@@ -140,6 +140,9 @@ impl Row {
 
     /// Gives neighbours their new indexes and drops the others.
     pub(super) fn renumber(&mut self, renumbering: &Renumbering) {
+        if self.words.is_empty() {
+            return;
+        }
         let renumbered = |pair: Pair| renumbering.item(pair.item).map(|item| Pair { item, ..pair });
         let pairs: Vec<Pair> = self.pairs().filter_map(renumbered).collect();
         *self = Self::of(&pairs, pairs.len());

@@ -110,8 +110,8 @@ impl Recommender {
         let clean = clean::check(event, record_ms, &self.config)?;
         let part = self.part(event.tenant.as_deref())?;
         let id = part.seen.check(event, part.config.dedup_ids_max)?;
-        part.learn(event, &clean, id, position);
-        self.keep_within_memory();
+        let added = part.learn(event, &clean, id, position);
+        self.keep_within_memory(added);
         Ok(())
     }
 
@@ -130,25 +130,34 @@ impl Recommender {
         let (user, action) = (clean.user.as_deref(), config.actions.word(clean.action));
         let seen = Seen { message, event, user, action, weight: clean.weight, of_one_user };
         observer.admit(&seen, part)?;
-        part.learn(event, &clean, id, message.position);
+        let added = part.learn(event, &clean, id, message.position);
         observer.learnt(&seen, part);
-        self.keep_within_memory();
+        self.keep_within_memory(added);
         Ok(())
     }
 
-    /// Learns a clean event. `id`: what it is recognised by when it arrives twice.
-    fn learn(&mut self, event: &Event<'_>, clean: &Clean<'_>, id: Option<SeenId>, position: Position<'_>) {
+    /// Learns a clean event. `id`: what it is recognised by when it arrives twice. Most bytes that it added.
+    fn learn(
+        &mut self,
+        event: &Event<'_>,
+        clean: &Clean<'_>,
+        id: Option<SeenId>,
+        position: Position<'_>,
+    ) -> usize {
         self.seen.remember(id, self.config.dedup_ids_max);
         self.counters.events += 1;
         self.trial = None;
         if event.item_id.is_empty() {
-            return;
+            return memory::added(0, 0, 0);
         }
+        let known = (self.state.items.len(), self.state.users.len());
         if clean.weight > 0.0 {
             self.hitters.iter_mut().for_each(|hitters| hitters.add(&event.item_id));
         }
-        let Some(item) = self.intern_item(&event.item_id) else { return };
+        let Some(item) = self.intern_item(&event.item_id) else { return 0 };
         let user = clean.user.as_deref().and_then(|user| self.intern_user(user));
+        let new =
+            usize::from(self.state.items.len() != known.0) + usize::from(self.state.users.len() != known.1);
         let visit = Visit {
             item,
             action: clean.action,
@@ -191,6 +200,8 @@ impl Recommender {
             self.models.learn(&Lesson { state, user, item, action, weight, first_like, rating });
         }
         self.changed.act(user, item, &self.before);
+        let ids = event.item_id.len() + clean.user.as_deref().map_or(0, str::len);
+        memory::added(new, ids, self.before.len())
     }
 
     /// The rating an event gives, or `None` if it gives none or would be refused.
@@ -291,9 +302,8 @@ impl Recommender {
         part.counters.entities += 1;
         part.changed.items.add(item.0);
         part.changed.hot = true;
-        let text = entity.title.iter().chain(&entity.categories).map(|text| text.len()).sum();
-        self.next_look = self.next_look.saturating_sub(memory::events_of(text));
-        self.keep_within_memory();
+        let text: usize = entity.title.iter().chain(&entity.categories).map(|text| 2 * text.len() + 64).sum();
+        self.keep_within_memory(memory::added(1, entity.item_id.len(), 0) + text);
         Ok(())
     }
 
@@ -306,7 +316,8 @@ impl Recommender {
         part.state.describe_user(user, attributes);
         part.changed.describe(user);
         part.counters.entities += 1;
-        self.keep_within_memory();
+        let text = entity.gender.as_deref().map_or(0, str::len);
+        self.keep_within_memory(memory::added(1, entity.user_id.len(), 0) + text);
         Ok(())
     }
 

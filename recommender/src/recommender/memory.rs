@@ -2,7 +2,7 @@
 
 use super::Recommender;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
-use crate::state::memory::{self, Dropped};
+use crate::state::memory::Dropped;
 
 /// What is kept, and what it costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,12 +66,14 @@ impl Recommender {
         self.state.items.intern(id)
     }
 
-    /// Drops what is idle if little room is left within `recommender.memory.max`, until an eighth is free.
-    pub(super) fn keep_within_memory(&mut self) {
+    /// Drops what is idle if little room is left within `recommender.memory.max`, until an eighth is free. `added`: the most
+    /// that was just added.
+    ///
+    /// To add up all there is takes milliseconds, so it waits until what was added since may have filled the rest.
+    pub(super) fn keep_within_memory(&mut self, added: usize) {
         let max = self.config.memory_max;
-        let counters = self.counted();
-        let taken_in = counters.events + counters.entities;
-        if max == 0 || taken_in < self.next_look {
+        self.room = self.room.saturating_sub(added as u64);
+        if max == 0 || self.room > 0 {
             return;
         }
         let mut bound = self.size_bound();
@@ -79,7 +81,9 @@ impl Recommender {
         while bound > enough && self.drop_idle() {
             bound = self.size_bound();
         }
-        self.next_look = taken_in + memory::look_after(max, bound);
+        // With a little to spare for rows that come to need two words a pair; where nothing more can be dropped, not at
+        // every event.
+        self.room = (max - max / 32).saturating_sub(bound).max(max / 1024) as u64;
     }
 
     /// Drops what is idle of the tenant that takes most, or of those who name none. False if there is too little.

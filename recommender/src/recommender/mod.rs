@@ -73,8 +73,8 @@ pub struct Recommender {
     before: Vec<ItemIdx>,
     /// Whose lists had the item of the event that was learnt last, if that was asked.
     trial: Option<Trial>,
-    /// After how many events and entities to look at the memory again.
-    next_look: u64,
+    /// Bytes that may be added before the memory is looked at again.
+    room: u64,
     /// Memory of requests, reused: as many as there were requests at once.
     pool: Mutex<Vec<Scratch>>,
 }
@@ -104,7 +104,7 @@ impl Recommender {
             tenants: BTreeMap::new(),
             before: Vec::new(),
             trial: None,
-            next_look: 0,
+            room: 0,
             pool: Mutex::default(),
         }
     }

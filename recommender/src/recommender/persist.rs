@@ -33,7 +33,7 @@ impl Recommender {
             body.u64(count);
         }
         body.u64(self.config.memory_max as u64);
-        body.u64(self.next_look);
+        body.u64(self.room);
         self.save_tenants(body);
     }
 
@@ -73,9 +73,9 @@ impl Recommender {
         }
         loaded.changed = Changed::load(body, loaded.state.users.len(), loaded.state.items.len())?;
         loaded.counters = Counters { events: body.u64()?, entities: body.u64()?, rejected: body.u64()? };
-        let (max, next_look) = (body.u64()?, body.u64()?);
+        let (max, room) = (body.u64()?, body.u64()?);
         // Under another bound, at once.
-        loaded.next_look = if max == loaded.config.memory_max as u64 { next_look } else { 0 };
+        loaded.room = if max == loaded.config.memory_max as u64 { room } else { 0 };
         loaded.load_tenants(body)?;
         Ok(loaded)
     }

@@ -64,16 +64,9 @@ impl Bound {
     }
 }
 
-/// Most bytes that an event adds: a user, an item, and pairs both ways with a window of items.
-const EVENT_BYTES: usize = 5_000;
-
-/// How many events these bytes of text are worth.
-pub(crate) fn events_of(bytes: usize) -> u64 {
-    (bytes / EVENT_BYTES) as u64
-}
-
-/// After how many events to look again whether all is within `max` bytes, where it is within `bound`: before they can add
-/// the rest, however new all they name.
-pub(crate) fn look_after(max: usize, bound: usize) -> u64 {
-    (max.saturating_sub(bound) / EVENT_BYTES).max(16) as u64
+/// Most bytes that an event adds that named `new` users and items for the first time, of ids this long together, and met
+/// `met` items.
+pub(crate) fn added(new: usize, ids: usize, met: usize) -> usize {
+    // Windows, posting, history; what is kept of each user or item, ids twice as long as they are; a pair both ways.
+    512 + new * (1_000 + 2 * ids) + 90 * met
 }

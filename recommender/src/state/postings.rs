@@ -80,7 +80,13 @@ impl Posting {
     fn edit(&mut self, change: impl Fn(UserIdx) -> Option<UserIdx>) {
         self.users.rotate_left(self.next as usize);
         self.next = 0;
-        self.users = self.users.iter().copied().filter_map(change).collect();
+        self.users.retain_mut(|user| match change(*user) {
+            Some(new) => {
+                *user = new;
+                true
+            }
+            None => false,
+        });
         self.users.shrink_to(2 * self.users.len());
     }
 }

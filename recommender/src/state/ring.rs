@@ -346,10 +346,30 @@ impl Ring {
         if Header::read(&self.bits) == Header::default() {
             return;
         }
+        if self.renumber_in_place(renumbering) {
+            return;
+        }
         let renumbered = |visit: Visit| renumbering.item(visit.item).map(|item| Visit { item, ..visit });
         let visits: Vec<Visit> = self.newest_first().filter_map(renumbered).collect();
         let older: Vec<ItemIdx> = self.older().filter_map(|item| renumbering.item(item)).collect();
         *self = Self::packed(&visits, &older);
+    }
+
+    /// The same where none is dropped, which leaves all else where it was: indexes only become less. False: some are.
+    fn renumber_in_place(&mut self, renumbering: &Renumbering) -> bool {
+        let header = Header::read(&self.bits);
+        let older = (0..header.older).map(|place| header.older_at() + place * header.item_bits as usize);
+        let places = older.chain((0..header.events).map(|event| header.mark_at(event)));
+        let item = |bits: &Bits, at| ItemIdx(bits.get(at, header.item_bits) as u32);
+        if places.clone().any(|at| renumbering.item(item(&self.bits, at)).is_none()) {
+            return false;
+        }
+        for at in places {
+            if let Some(new) = renumbering.item(item(&self.bits, at)) {
+                self.bits.set(at, header.item_bits, u64::from(new.0));
+            }
+        }
+        true
     }
 
     /// Bytes held, which follow from what is kept.

@@ -17,7 +17,7 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version written and the only one read.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 const MAGIC: &[u8; 8] = b"KINDREDR";
 const HEADER_BYTES: usize = 28;
