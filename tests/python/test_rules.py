@@ -1,8 +1,12 @@
 """Rules over any topic: predictions, anomalies, risk, alerts to a webhook. Expected numbers are worked out by hand here."""
 
 import json
+import random
+import shutil
 import subprocess
 import threading
+import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from math import isclose, sqrt
 
@@ -161,6 +165,75 @@ def offsets_of(broker, group):
         return group_offsets(manager, group)
     finally:
         manager.close()
+
+
+RULES = {
+    "recommender.regressions": "row: topic=numbers by=@key forgetting=0.99",
+    "recommender.monitors": "each: topic=numbers field=. by=@key warmup=5 threshold=2.5 cooldown=0, "
+    "rate: topic=numbers bucket=1s warmup=5 threshold=2 cooldown=0",
+    "recommender.risk": "fast: by=user limit=8 window=10s, wide: by=user distinct=item limit=7 window=30s then=alert",
+}
+
+
+def everything_written(broker):
+    """Every committed record of what rules write, once all there is has been learnt."""
+
+    def is_settled():
+        with urllib.request.urlopen(f"{broker.url}/metrics", timeout=PATIENCE_S) as answer:
+            return b"\nkindred_recommender_settled 1\n" in answer.read()
+
+    eventually(is_settled)
+    reader = consumer(broker, isolation_level="read_committed")
+    try:
+        written = {}
+        for topic in ["numbers.predictions", "kindred.alerts", "kindred.events.dead-letter", "kindred.events.clean"]:
+            part = TopicPartition(topic, 0)
+            reader.assign([part])
+            reader.seek_to_beginning(part)
+            end, records = reader.end_offsets([part])[part], []
+            while reader.position(part) < end:
+                for batch in reader.poll(timeout_ms=1000).values():
+                    records.extend(batch)
+            written[topic] = [(record.key, record.value, record.headers) for record in records]
+        return written
+    finally:
+        reader.close()
+
+
+@pytest.mark.skipif(not IS_3, reason="kafka-python 2.0 reads what is not committed too")
+def test_what_rules_write_is_written_once_whatever_is_killed(start_broker, tmp_path):
+    chance = random.Random(7)
+    # The records are of 2023.
+    kept = {"log.retention.ms": "-1"}
+    off = start_broker("off", {**kept, "recommender.enable": "false"})
+    sender = producer(off, linger_ms=5)
+    for n in range(12_000):
+        number = b"none" if chance.random() < 0.01 else str(chance.gauss(0, 1) ** 3).encode()
+        sender.send("numbers", value=number, key=b"k%d" % chance.randrange(5), timestamp_ms=BASE_MS + n * 20)
+        if n % 4 == 0:
+            act = {"user_id": chance.randrange(40), "item_id": chance.randrange(30), "action": "view"}
+            value = json.dumps(act).encode()
+            sender.send("user_behavior", value=value, timestamp_ms=BASE_MS + n * 20)
+    sender.flush(timeout=PATIENCE_S)
+    sender.close()
+    off.terminate()
+    for name in ["whole", "killed"]:
+        shutil.copytree(off.data, tmp_path / name / "data")
+
+    expected = everything_written(start_broker("whole", {**RULES, **kept}))
+    eager = {"recommender.emit.interval.ms": "1", "recommender.snapshot.interval.ms": "20"}
+    killed = start_broker("killed", {**RULES, **kept, **eager})
+    killed.announce("aborting a transaction that its coordinator does not know")
+    for _ in range(8):
+        time.sleep(chance.random() * 0.15)
+        killed.kill()
+        killed.start()
+    found = everything_written(killed)
+    assert {topic: len(records) for topic, records in found.items()} == {
+        topic: len(records) for topic, records in expected.items()
+    }
+    assert found == expected
+    assert all(len(records) > 20 for records in expected.values())
 
 
 class Hook(BaseHTTPRequestHandler):

@@ -3,6 +3,7 @@
 //! Live, what is to be written goes into a step. Again, nothing is written: the journal and the group's offsets say what
 //! stands already, and the state that comes of it is the one that was.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -144,6 +145,8 @@ impl Learner {
         let source = self.inputs.name(batch.input);
         let now = self.cx.env.clock.now();
         let mut records = 0;
+        // By reason. Counted once the processor is let go of: what serves metrics holds them while it asks the processor.
+        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
         let model = Arc::clone(&self.model);
         let mut processor = model.write();
         let visited = batch.visit(&mut self.scratch, |record| {
@@ -162,15 +165,18 @@ impl Learner {
             };
             // What was refused is among the emissions.
             drop(processor.process(&message, &mut self.emissions));
-            let Some((step, metrics)) = &mut live else { return self.emissions.clear() };
+            let Some((step, _)) = &mut live else { return self.emissions.clear() };
             for emission in self.emissions.drain(..) {
                 if let Some(reason) = emission.refused_because() {
-                    metrics.refused(reason);
+                    *refused.entry(reason.to_owned()).or_default() += 1;
                 }
                 step.write(Outgoing::because_of(record, emission, now));
             }
         });
         drop(processor);
+        if let Some((_, metrics)) = &mut live {
+            refused.iter().for_each(|(reason, &count)| metrics.refused(reason, count));
+        }
         if let Err(error) = visited {
             warn!(input = source, from = %batch.from, %error, "rest of a batch not learnt");
         }

@@ -79,15 +79,16 @@ impl FeedMetrics {
         self.answers.inc_by(questions as u64);
     }
 
-    /// Notes a message or event that was refused.
-    pub(super) fn refused(&mut self, reason: &str) {
+    /// Notes messages or events that were refused. The processor must not be held: the first of a reason waits for whoever is
+    /// being shown the metrics, and that may be waiting for the processor.
+    pub(super) fn refused(&mut self, reason: &str, count: u64) {
         if let Some(counter) = self.refused.get(reason) {
-            return counter.inc();
+            return counter.inc_by(count);
         }
         let (name, help) =
             ("kindred_recommender_rejected_total", "Events that the recommender refused, by reason.");
         let counter = self.registry.counter(name, help, &[("reason", reason)]);
-        counter.inc();
+        counter.inc_by(count);
         self.refused.insert(reason.to_owned(), counter);
     }
 

@@ -48,16 +48,14 @@ async fn post_now(url: &WebhookUrl, id: &str, json: Vec<u8>) -> Result<StatusCod
     let stream = TcpStream::connect((url.host(), url.port())).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let mut answer = std::pin::pin!(sender.send_request(request));
-    let mut connection = std::pin::pin!(connection);
-    loop {
-        tokio::select! {
-            biased;
-            answered = &mut answer => return Ok(answered?.status()),
-            // Over before the answer was there: then `answer` says why.
-            ended = &mut connection => {
-                ended?;
-                return Ok(answer.await?.status());
-            }
+    let connection = std::pin::pin!(connection);
+    tokio::select! {
+        biased;
+        answered = &mut answer => Ok(answered?.status()),
+        // Over before the answer was there: then `answer` says why.
+        ended = connection => {
+            ended?;
+            Ok(answer.await?.status())
         }
     }
 }
