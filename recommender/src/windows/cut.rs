@@ -1,6 +1,6 @@
 //! How time is cut into windows.
 
-/// A way of cutting. Lengths are in ms, and above 0.
+/// A way of cutting. Lengths are in ms, and above 0; only a sliding one may be 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// One after the other.

@@ -207,6 +207,9 @@ impl Windows {
                 Pane { end_ms: end, totals: totals.unwrap_or(*own), own: *own, told: false },
             );
         }
+        if size_ms == 0 {
+            return Taken::In;
+        }
         // Those that end after it within reach.
         let after = (Arc::clone(key), start.saturating_add(1))..=(Arc::clone(key), time_ms);
         let later: Vec<(i64, i64)> =
@@ -385,7 +388,7 @@ mod tests {
         assert_eq!(told(&mut one), [(0, 10, Some((2, 5.0)))]);
         assert_eq!(one.add("a", 5, 16.0), Taken::In);
         assert_eq!(told(&mut one), [(0, 10, Some((3, 21.0)))]);
-        one.add("a", 14, 0.0);
+        one.add("a", 17, 0.0);
         assert_eq!((one.add("a", 5, 1.0), one.late()), (Taken::Late, 1), "the watermark is at 15");
         one.add("a", 40, 0.0);
         assert_eq!(told(&mut one), [(10, 20, Some((3, 10.0)))]);
