@@ -151,7 +151,9 @@ impl Windows {
         let key = Arc::<str>::from(key);
         let of_key = self.panes.range((Arc::clone(&key), i64::MIN)..=(Arc::clone(&key), i64::MAX));
         let starts: Vec<i64> = of_key.map(|((_, start), _)| *start).collect();
-        starts.into_iter().for_each(|start| drop(self.remove(&key, start)));
+        for start in starts {
+            self.remove(&key, start);
+        }
         self.retracted.retain(|(retracted, _, _)| *retracted != key);
     }
 
@@ -368,8 +370,11 @@ mod tests {
         Windows::new(Settings { cut, delay_ms, grace_ms, windows_max: 1_000_000 })
     }
 
-    /// What is told as start, end, count and sum.
-    fn told(windows: &mut Windows) -> Vec<(i64, i64, Option<(u64, f64)>)> {
+    /// Start, end, and if there is anything in it count and sum.
+    type Short = (i64, i64, Option<(u64, f64)>);
+
+    /// What is told.
+    fn told(windows: &mut Windows) -> Vec<Short> {
         let mut out = Vec::new();
         windows.close(&mut out);
         let totals = |told: &Told| told.totals.map(|all| (all.count(), all.figure(Figure::Sum)));
