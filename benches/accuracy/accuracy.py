@@ -140,7 +140,7 @@ def plan(sets, ablation):
         split = [*sets["online-retail"].files(), "--format", "online-retail", "--protocol", "split"]
         runs["split"] = [*split, "--models", ",".join(["popular", "popular-3d", *PERSONAL, "fused"])]
         # As batch programs have them: every item, whole histories, 128 factors.
-        batch = ["ease.items.max=4096", "user.history.max=10000", "als.factors=128"]
+        batch = ["ease.items.max=4096", "user.history.max=5000", "als.factors=128"]
         settings = [argument for setting in batch for argument in ("--set", f"recommender.{setting}")]
         runs["split-batch"] = [*split, "--models", "ease,als", *settings]
     if "ml-100k" in sets:
