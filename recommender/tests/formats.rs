@@ -148,6 +148,9 @@ fn a_damaged_message_is_learnt_or_a_dead_letter() {
     for _ in 0..20_000 {
         let mut message = FORMATS[below(FORMATS.len())].1.to_vec();
         for _ in 0..=below(4) {
+            if message.is_empty() {
+                break;
+            }
             let at = below(message.len());
             match below(4) {
                 0 => message[at] = below(256) as u8,
