@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_busy_keep_their_place() {
         let mut rates = Rates::new(1000);
-        let hash = |n: u64| xxhash_rust::xxh3::xxh3_64(&n.to_le_bytes());
+        let hash = |n: u64| xxhash_rust::xxh3::xxh3_64(&n.to_be_bytes());
         let mut busy = 0;
         for n in 0..300_000 {
             rates.count(hash(n + 1), n as i64 / 400, Counted::Each);
