@@ -153,7 +153,7 @@ def plan(sets, ablation):
         models = ",".join(["popular", *PERSONAL, "session-knn", "fused"])
         runs["next-item"] = [*files, "--protocol", "next-item", "--models", models]
     for source, names in SOURCES.items() if ablation else ():
-        off = "recommender.models.off=" + ",".join(names)
+        off = "recommender.disabled.models=" + ",".join(names)
         for key, one in sets.items():
             runs[f"{key} without {source}"] = [*one.files(), *one.options, "--set", off]
     return runs

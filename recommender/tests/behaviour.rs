@@ -612,8 +612,8 @@ fn two_steps_are_taken_where_one_finds_little() {
 #[test]
 fn a_model_that_is_off_has_no_part_in_anything() {
     let mut config = Config::default();
-    config.set("recommender.models.off", "user-knn, co-occurrence, popular-7d, popular").unwrap();
-    assert!(config.set("recommender.models.off", "ease").is_err());
+    config.set("recommender.disabled.models", "user-knn, co-occurrence, popular-7d, popular").unwrap();
+    assert!(config.set("recommender.disabled.models", "ease").is_err());
     let mut recommender = Recommender::new(config);
     for user in 0..20 {
         for item in 0..4 {

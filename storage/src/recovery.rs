@@ -20,7 +20,7 @@
 //! | L | index, or snapshot, without a `.log` | removed | left by a removal that was cut short |
 //! | M | start offset behind the end | all segments dropped, one begun at the start offset | the records before it were deleted, those behind it lost |
 //! | N | `partition.metadata` missing or damaged | the log opens with the zero topic id | the broker knows the id or gives a new one |
-//! | O | directory ending in `-delete` | removed | the topic was deleted |
+//! | O | directory ending in `-delete` | removed | the topic was deleted, or not made yet |
 //! | P | root checkpoint missing or damaged | recovery point, start and compacted offset count as 0 | costs reading, loses nothing |
 
 use std::fmt;

@@ -29,7 +29,7 @@ use crate::checkpoint::{self, MetaProperties, Offsets};
 use crate::config::{LogConfig, StoreConfig};
 use crate::env::{DiskSpace, Env, durable};
 use crate::error::{LogFailed, StoreError};
-use crate::log::{OpenLog, PartitionLog, parse_partition_dir, partition_dir};
+use crate::log::{DELETE_SUFFIX, OpenLog, PartitionLog, doomed_dir, parse_partition_dir, partition_dir};
 use crate::recovery::{Progress, RecoveryReport};
 
 const LOCK: &str = ".lock";
@@ -40,7 +40,6 @@ const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const HIGH_MARKS: &str = "replication-offset-checkpoint";
 const COMPACTED_OFFSETS: &str = "cleaner-offset-checkpoint";
-const DELETE_SUFFIX: &str = "-delete";
 /// How many logs are opened at a time after a clean shutdown, unless the settings ask for more, or for one.
 const CLEAN_START_THREADS: usize = 8;
 /// Longest topic name, as in Apache Kafka: with partition and suffix it must fit a file name.
@@ -251,11 +250,7 @@ impl Store {
         for log in partitions.values() {
             log.mark_closed();
             let dir = partition_dir(&self.dir, topic, log.partition());
-            // As Apache Kafka names it, cut so that the name stays legal.
-            let id = TopicId(self.env.random_uuid()).to_string();
-            let mut name = log.name();
-            name.truncate(TOPIC_NAME_CHARS_MAX - id.len() - DELETE_SUFFIX.len() - 1);
-            let doomed = self.dir.join(format!("{name}.{id}{DELETE_SUFFIX}"));
+            let doomed = doomed_dir(&self.dir, log.name(), &self.env);
             disk.rename(&dir, &doomed).map_err(StoreError::io(&dir))?;
             let due = self.env.clock.now().0.saturating_add(log.config().file_delete_delay_ms);
             self.graveyard.lock().push((TimestampMs(due), doomed));

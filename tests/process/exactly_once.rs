@@ -37,8 +37,7 @@ const CLEAN_EVENTS: &str = "kindred.events.clean";
 /// What is written whatever happens.
 const WRITTEN: [&str; 5] = [HOT, SIMILAR_ITEMS, RECOMMENDATIONS, DEAD_LETTERS, CLEAN_EVENTS];
 /// Where events go by who they are of.
-const ROUTED: [&str; 3] =
-    ["user_behavior.25-34.F", "user_behavior.35-44.M", "user_behavior.unknown.unknown"];
+const ROUTED: [&str; 3] = ["user_behavior.25-34.F", "user_behavior.35-44.M", "user_behavior.unknown.unknown"];
 const ROUTE: (&str, &str) = ("recommender.segment.topics", EVENTS);
 const GROUP: &str = "kindred-recommender";
 /// Partitions of every topic that is made.

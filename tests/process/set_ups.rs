@@ -41,7 +41,8 @@ fn run(heading: &str) {
     let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/recommender.md");
     let manual = fs::read_to_string(manual).expect("the manual is text");
     let section = manual.split_once(&format!("\n{heading}\n")).expect("the section is there").1;
-    let section = section.split("\n## ").next().and_then(|rest| rest.split("\n### ").next()).unwrap_or(section);
+    let section =
+        section.split("\n## ").next().and_then(|rest| rest.split("\n### ").next()).unwrap_or(section);
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let file = directory.path().join("kindred.toml");
     fs::write(&file, blocks(section, "toml").concat()).expect("a file of our own");
@@ -103,7 +104,12 @@ fn execute(broker: &Broker, command: &Command) {
     match (command.words[0].as_str(), value("-t")) {
         ("curl", _) => ask(broker, command, value("-d")),
         ("kcat", Some(topic)) if command.words.contains(&"-P".to_owned()) => {
-            produce(broker, topic, value("-K").map(|mark| mark.chars().next().expect("a mark")), &command.input);
+            produce(
+                broker,
+                topic,
+                value("-K").map(|mark| mark.chars().next().expect("a mark")),
+                &command.input,
+            );
         }
         ("kcat", Some(topic)) => consume(broker, topic, command),
         _ => panic!("not understood: {command:?}"),

@@ -71,12 +71,18 @@ def test_features_are_answered_and_written(own):
 def test_windows_of_any_topic(start_broker):
     rule = "revenue: topic=orders field=total by=shop time=at size=1m aggregate=sum output=sums"
     broker = start_broker(settings={"recommender.windows": rule})
+    start = 1_699_999_980_000
     orders = [("a", 5, 1000), ("b", 7, 2000), ("a", 6, 59_999), ("a", 1, 60_000)]
-    values = [json.dumps({"shop": shop, "total": total, "at": at}).encode() for shop, total, at in orders]
+    values = [
+        json.dumps({"shop": shop, "total": total, "at": start + at}).encode() for shop, total, at in orders
+    ]
     send(broker, values, topic="orders")
 
     def written():
         sums = newest(broker, "sums")
-        return {key: value["value"] for key, value in sums.items()} == {"revenue|0|a": 11.0, "revenue|0|b": 7.0}
+        return {key: value["value"] for key, value in sums.items()} == {
+            f"revenue|{start}|a": 11.0,
+            f"revenue|{start}|b": 7.0,
+        }
 
     eventually(written)

@@ -352,7 +352,7 @@ pub const ROWS: &[ConfigRow] = &[
         expected: "a list of models, each one of those of the manual of the recommender",
     },
     ConfigRow {
-        key: "recommender.models.off",
+        key: "recommender.disabled.models",
         doc: "Models left out of those that always are on otherwise, popularity by half-life among them.",
         get: |c| c.models_off.join(","),
         set: |c, v| counted_models(v).map(|models| c.models_off = models),

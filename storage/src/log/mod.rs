@@ -47,7 +47,7 @@ use crate::segment::{Segment, SegmentLimits};
 use append::Appender;
 pub use append::{AppendOptions, Appended, Checked, OffsetSource};
 pub use marks::Marks;
-pub(crate) use open::{OpenLog, parse_partition_dir, partition_dir};
+pub(crate) use open::{DELETE_SUFFIX, OpenLog, doomed_dir, parse_partition_dir, partition_dir};
 pub use read::Read;
 use sync::Unsynced;
 

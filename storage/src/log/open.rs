@@ -77,17 +77,25 @@ impl OpenLog {
     /// Makes a new, empty log in a new directory. Its own name is durable only once the caller syncs the data
     /// directory.
     pub(crate) fn create(self, topic_id: TopicId) -> Result<PartitionLog, StoreError> {
-        let disk = &*self.env.disk;
-        disk.create_dir_all(&self.dir).map_err(StoreError::io(&self.dir))?;
-        let metadata = self.dir.join(METADATA_FILE);
-        durable::write_synced(disk, &metadata, checkpoint::partition_metadata(topic_id).as_bytes())
-            .map_err(StoreError::io(&metadata))?;
+        self.create_dir(topic_id).map_err(StoreError::io(&self.dir))?;
         let mut opening = Opening::new(self);
         opening.begin_at(Offset(0))?;
         let dir = opening.open.dir.clone();
         opening.open.env.disk.sync_dir(&dir).map_err(StoreError::io(&dir))?;
         let (log, _) = opening.finish(Producers::default(), Epochs::default(), topic_id);
         Ok(log)
+    }
+
+    /// Makes the directory, which has its topic's id from the first moment: a crash leaves one that a start removes.
+    fn create_dir(&self, topic_id: TopicId) -> io::Result<()> {
+        let disk = &*self.env.disk;
+        let parent = self.dir.parent().unwrap_or(&self.dir);
+        let unfinished = doomed_dir(parent, format!("{}-{}", self.topic, self.partition), &self.env);
+        disk.create_dir_all(&unfinished)?;
+        let metadata = checkpoint::partition_metadata(topic_id);
+        durable::write_synced(disk, &unfinished.join(METADATA_FILE), metadata.as_bytes())?;
+        disk.sync_dir(&unfinished)?;
+        disk.rename(&unfinished, &self.dir)
     }
 
     /// Opens the log in the directory, recovering it if it was not closed properly.
@@ -509,6 +517,18 @@ pub(crate) fn parse_partition_dir(name: &str) -> Option<(&str, PartitionIndex)> 
     let plain = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
     let partition = plain.then(|| partition.parse().ok()).flatten()?;
     (!topic.is_empty()).then_some((topic, PartitionIndex(partition)))
+}
+
+/// How the name of a directory ends that a start removes.
+pub(crate) const DELETE_SUFFIX: &str = "-delete";
+/// Most characters of such a name.
+const DOOMED_NAME_CHARS_MAX: usize = 249;
+
+/// A directory that a start removes, named as Apache Kafka does, cut so that the name stays legal.
+pub(crate) fn doomed_dir(data: &Path, mut name: String, env: &Env) -> PathBuf {
+    let id = TopicId(env.random_uuid()).to_string();
+    name.truncate(DOOMED_NAME_CHARS_MAX - id.len() - DELETE_SUFFIX.len() - 1);
+    data.join(format!("{name}.{id}{DELETE_SUFFIX}"))
 }
 
 /// The directory of a partition.
