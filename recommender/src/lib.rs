@@ -54,4 +54,4 @@ pub use serving::{
     Answer, AnswerKind, Ask, AskError, Evidence, Form, HeavyHitter, HeavyHitters, History, HotItem, HotList,
     Kind, Near, Parameter, Parameters, Reason, RecId, Recommended, Reply, Request, Scope, Similar,
 };
-pub use state::snapshot::SnapshotError;
+pub use state::snapshot::{MODEL_VERSION, SnapshotError};

@@ -24,7 +24,7 @@ use protocol::types::TimestampMs;
 use rustix::process::Signal;
 
 use crate::support::client::{Client, now};
-use crate::support::{Broker, number_from_environment};
+use crate::support::{Broker, eventually, number_from_environment};
 use crate::transactions::each_committed;
 
 const EVENTS: &str = "user_behavior";
@@ -46,6 +46,9 @@ const PARTITIONS: i32 = 3;
 const ITEMS: u64 = 48;
 /// How long learning may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What the log says when what was learnt anew has taken the place of what was there before.
+const SWAPPED: &str = "the recommender serves what was learnt anew";
 
 const OFF: &[(&str, &str)] = &[("recommender.enable", "false"), ("num.partitions", "3")];
 const USUAL: &[(&str, &str)] = &[("num.partitions", "3")];
@@ -154,7 +157,45 @@ fn settings_changed_while_it_was_off_are_learnt_beside_what_serves() {
     check_counts(&results(&changed), &written);
     let log = changed.log();
     assert!(log.contains("snapshot=true"), "what was learnt before went on");
-    assert!(log.contains("the recommender's settings changed") && log.contains("under the changed settings"));
+    assert!(log.contains("the recommender's settings changed") && log.contains(SWAPPED));
+}
+
+#[test]
+fn what_other_models_learnt_answers_until_the_log_is_learnt_anew() {
+    let mut broker = Broker::with(EAGER);
+    create_topics(&mut broker.connect());
+    let mut random = Random(17);
+    let mut written = produce(&mut broker.connect(), &mut random, 300);
+    wait_until_settled(&broker, &written);
+    broker.stop(Signal::TERM);
+    for path in snapshots(broker.data()) {
+        pretend_of_other_models(&path);
+    }
+    broker.start_again();
+    written.add(produce(&mut broker.connect(), &mut random, 300));
+    eventually("learnt anew", || broker.log().contains(SWAPPED).then_some(()));
+    written.add(produce(&mut broker.connect(), &mut random, 60));
+    wait_until_settled(&broker, &written);
+    check_counts(&results(&broker), &written);
+    let log = broker.log();
+    assert!(log.contains("snapshot=true") && log.contains("the recommender's models changed"), "{log}");
+    broker.stop(Signal::TERM);
+    broker.start_again();
+    wait_until_settled(&broker, &written);
+    assert_eq!(broker.log().matches("learnt anew beside").count(), 1, "the snapshot is of these models now");
+}
+
+/// Has a snapshot say that another version of the models learnt what is in it.
+fn pretend_of_other_models(path: &Path) {
+    const CHECKSUM: std::ops::Range<usize> = 16..20;
+    const VERSION: &[u8] = b"\"model_version\":";
+    let mut bytes = fs::read(path).expect("readable");
+    let at = bytes.windows(VERSION.len()).position(|window| window == VERSION).expect("a version");
+    let first_digit = &mut bytes[at + VERSION.len()];
+    *first_digit = if *first_digit == b'9' { b'8' } else { *first_digit + 1 };
+    let checksum = crc_fast::crc32_iscsi(&bytes[CHECKSUM.end..]);
+    bytes[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+    fs::write(path, bytes).expect("writable");
 }
 
 #[test]
@@ -174,7 +215,7 @@ fn settings_changed_while_it_runs_are_learnt_beside_what_serves() {
     for (round, window) in ["7", "50", "9"].into_iter().enumerate() {
         alter(&broker, window).expect("a good value");
         // It answers and learns all the while.
-        while broker.log().matches("serves under the changed settings").count() <= round {
+        while broker.log().matches(SWAPPED).count() <= round {
             assert!(broker.http_get("/api/v1/hot").contains("\"items\":[{"));
             written.add(produce(&mut broker.connect(), &mut random, 60));
         }

@@ -128,6 +128,7 @@ impl Worker {
             since_take: self.learner.since_take,
             since_hot: self.learner.since_hot,
             settings: snapshot::settings(self.learner.model.read().recommender().config()),
+            model_version: self.learner.model_version,
             taken_ms: self.cx.env.clock.now().0,
         };
         let encoded = snapshot::encode(&description, &self.learner.model.read());

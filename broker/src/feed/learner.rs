@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use protocol::records::Record;
 use protocol::types::Offset;
 use recommender::processor::topics;
-use recommender::{Changes, Emission, Incoming, Position, Processor};
+use recommender::{Changes, Emission, Incoming, MODEL_VERSION, Position, Processor};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -47,6 +47,8 @@ pub(super) struct Learner {
     cx: Arc<Cx>,
     /// What learns.
     pub(super) model: Arc<RwLock<Processor>>,
+    /// The [`MODEL_VERSION`] that all of it was learnt by.
+    pub(super) model_version: u32,
     pub(super) inputs: Inputs,
     /// Records learnt since keys were last taken.
     pub(super) since_take: usize,
@@ -102,6 +104,7 @@ impl Learner {
         Self {
             cx,
             model,
+            model_version: MODEL_VERSION,
             inputs: Inputs::default(),
             since_take: 0,
             since_hot: 0,
@@ -291,6 +294,7 @@ impl Learner {
     /// Goes back to the beginning of every partition, with a processor that has read nothing.
     pub(super) fn start_over(&mut self, processor: Processor) {
         *self.model.write() = processor;
+        self.model_version = MODEL_VERSION;
         self.stands.clear();
         (self.since_take, self.since_hot) = (0, 0);
         let inputs: Vec<InputId> = self.inputs.positions().map(|(input, _)| input.clone()).collect();

@@ -1,5 +1,5 @@
-//! Other settings while the broker runs: the log is learnt anew on a thread beside, while what was learnt before goes on
-//! learning, answering and writing. Then the new takes its place, whole.
+//! Other settings while the broker runs, or a state that another version of the models learnt: the log is learnt anew on a
+//! thread beside, while what was learnt before goes on learning, answering and writing. Then the new takes its place, whole.
 //!
 //! ```text
 //! settings change ─▶ beside: the log up to the first step kept, then the steps, until it is as far as the feed
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use protocol::types::Offset;
-use recommender::{Config, Processor};
+use recommender::{Config, MODEL_VERSION, Processor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ impl Worker {
         match finished {
             Ok(Ok((learner, last))) => self.take_over(learner, last, steps).await,
             Ok(Err(error)) => {
-                warn!(%error, "not learnt anew under the changed settings");
+                warn!(%error, "not learnt anew");
                 self.rebuild = None;
             }
             Err(oneshot::error::TryRecvError::Closed) => self.rebuild = None,
@@ -61,19 +61,21 @@ impl Worker {
         }
     }
 
-    /// Compares the settings in force with those that were learnt under, or are being learnt under.
+    /// Compares settings in force and models with those that were learnt under, or are being learnt under.
     pub(super) fn notice_settings(&mut self) {
         let in_force = self.cx.catalog.config();
         let in_force = in_force.recommender();
         if self.rebuild.as_ref().is_some_and(|rebuild| rebuild.config == *in_force) {
             return;
         }
-        if self.learner.model.read().recommender().config() == in_force {
+        let other_models = self.learner.model_version != MODEL_VERSION;
+        if !other_models && self.learner.model.read().recommender().config() == in_force {
             // Changed back while the other was being made.
             self.rebuild = None;
             return;
         }
-        info!("the recommender's settings changed: the log is learnt anew beside what was learnt");
+        let changed = if other_models { "models" } else { "settings" };
+        info!("the recommender's {changed} changed: the log is learnt anew beside what was learnt");
         let (stop, (done, receiver)) = (self.feed.stop.child_token(), oneshot::channel());
         self.rebuild = Some(Rebuild {
             config: in_force.clone(),
@@ -88,7 +90,7 @@ impl Worker {
             drop(done.send(made));
         });
         if let Err(error) = spawned {
-            warn!(%error, "not learnt anew under the changed settings");
+            warn!(%error, "not learnt anew");
         }
     }
 
@@ -115,7 +117,7 @@ impl Worker {
         (self.untaken, self.take_due) = (true, Instant::now());
         self.snapshots.take_soon();
         let elapsed_ms = rebuild.began.elapsed().as_millis() as u64;
-        info!(elapsed_ms, "the recommender serves under the changed settings");
+        info!(elapsed_ms, "the recommender serves what was learnt anew");
     }
 
     /// Whether a learner has read what the results come from, of what it reads at all.

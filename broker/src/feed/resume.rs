@@ -4,8 +4,8 @@
 //! newest snapshot that can be used ─▶ journal: the steps behind it, silently ─▶ live
 //! without one: the log up to the first step that is kept, silently ─▶ journal ─▶ live
 //! ```
-//! A snapshot goes on under the settings it was taken under; if those in force are others, the log is learnt anew beside it
-//! (`rebuild`).
+//! A snapshot goes on under the settings it was taken under; if those in force are others, or the program's models are, the
+//! log is learnt anew beside it (`rebuild`).
 //!
 //! The group's offsets say up to where results stand. If they are not those of the last step, somebody has changed them
 //! while the recommender was off: then the whole log is learnt anew, silently up to those offsets, and results are
@@ -90,6 +90,7 @@ impl Worker {
         let Loaded { description, processor, size_bytes } = snapshot::newest(&self.snapshots.files)?;
         let learner = &mut self.learner;
         *learner.model.write() = processor;
+        learner.model_version = description.model_version;
         learner.refresh();
         self.metrics.snapshot(description.taken_ms, size_bytes, Duration::ZERO, Duration::ZERO);
         learner.since_take = description.since_take;

@@ -45,6 +45,9 @@ pub(super) struct Description {
     pub(super) since_hot: usize,
     /// The [`settings`] it was learnt under.
     pub(super) settings: Vec<(String, String)>,
+    /// The [`MODEL_VERSION`](recommender::MODEL_VERSION) it was learnt by.
+    #[serde(default)]
+    pub(super) model_version: u32,
     /// When it was taken, ms since 1970.
     pub(super) taken_ms: i64,
 }
@@ -199,6 +202,7 @@ mod tests {
             since_take: 3,
             since_hot: 4,
             settings: settings(&Config::default()),
+            model_version: 1,
             taken_ms: 1_700_000_000_000,
         };
         let mut bytes = encode(&description, &Processor::new(Config::default())).expect("JSON");
