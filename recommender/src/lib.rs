@@ -49,7 +49,9 @@ pub use ingest::{Event, Position, Rejection};
 pub use judging::experiment::Assignment;
 pub use processor::{Body, Emission, Processor};
 pub use ranking::filter::{Filter, FilterError};
-pub use recommender::{Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken};
+pub use recommender::{
+    Applied, Changes, Counters, Forgotten, Incoming, Recommender, Report, Seen, Taken, tenant_key,
+};
 pub use serving::{
     Answer, AnswerKind, Ask, AskError, Evidence, Form, HeavyHitter, HeavyHitters, History, HotItem, HotList,
     Kind, Near, Parameter, Parameters, Reason, RecId, Recommended, Reply, Request, Scope, Similar,

@@ -1,7 +1,7 @@
 //! The JSON of the output topics: the recommender's own answers, each with its key.
 
 use recommender::{
-    AnswerKind, History, HotList, HotWindow, Recommended, Recommender, Request, Scope, Similar,
+    AnswerKind, History, HotList, HotWindow, Recommended, Recommender, Request, Scope, Similar, tenant_key,
 };
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ struct Recommendations<'a> {
 
 /// The key of a list: what it is about, after the tenant's name and a unit separator, which no id has.
 pub(super) fn key(tenant: Option<&str>, about: &str) -> Vec<u8> {
-    tenant.map_or_else(|| about.to_owned(), |tenant| format!("{tenant}\u{1f}{about}")).into_bytes()
+    tenant_key(tenant, about).into_owned().into_bytes()
 }
 
 /// Every hot list: all items and each category, over every window, of those who name no tenant and of each tenant. The

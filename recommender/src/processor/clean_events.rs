@@ -30,7 +30,7 @@ impl Operator for CleanEvents {
             return;
         }
         let key = seen.event.user_id.as_deref().or(seen.event.session_id.as_deref());
-        let event = Event { action: seen.action.into(), ..seen.event.clone() };
+        let event = Event { action: seen.action.into(), ..seen.message.alone(seen.event) };
         let key = key.unwrap_or(&seen.event.item_id);
         out.push(Emission::json(topics::CLEAN_EVENTS, key, &event, seen.event.time_ms));
     }

@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use super::emission::{Body, Emission};
+use super::emission::{Body, Emission, json};
 use super::topics;
 use crate::ingest::Event;
 use crate::ingest::rejection::Rejection;
@@ -37,7 +37,7 @@ pub(super) fn line(
 ) -> Emission {
     let body = Body::Own {
         key: message.key.map(<[u8]>::to_vec),
-        value: serde_json::to_vec(event).ok(),
+        value: Some(json(&message.alone(event))),
         time_ms: message.time_ms,
     };
     let mut letter = letter(body, message, rejection);

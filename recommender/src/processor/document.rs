@@ -18,8 +18,9 @@ use std::str::FromStr;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::ingest::parse;
+use crate::config::rules::Rule;
 use crate::ingest::rejection::{Rejection, shortened};
+use crate::ingest::{parse, time};
 use crate::recommender::Incoming;
 
 /// Beyond this, either way, squares and their sums might overflow.
@@ -74,6 +75,36 @@ impl Place {
         "a field such as `price` or `order.total`, `.`, `@key` or `@header.NAME`";
 }
 
+/// Where a rule finds what it is about in a message: fields `field`, `by` and `time`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Places {
+    /// The number; without it messages are counted, each as 1.
+    pub(super) field: Option<Place>,
+    /// The key; without it all are of one.
+    pub(super) by: Option<Place>,
+    /// The time, if not the message's own.
+    pub(super) time: Option<Place>,
+}
+
+impl Places {
+    /// Reads the three fields of a rule.
+    ///
+    /// # Errors
+    /// One is no place.
+    pub(super) fn read(rule: &mut Rule) -> Result<Self, String> {
+        Ok(Self { field: rule.place("field")?, by: rule.place("by")?, time: rule.place("time")? })
+    }
+}
+
+/// What a rule is about in a message.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Observation {
+    /// Empty if all are of one.
+    pub(super) key: String,
+    pub(super) time_ms: i64,
+    pub(super) number: f64,
+}
+
 /// A message that is looked into.
 pub(super) struct Document<'m> {
     message: &'m Incoming<'m>,
@@ -84,6 +115,34 @@ pub(super) struct Document<'m> {
 impl<'m> Document<'m> {
     pub(super) fn new(message: &'m Incoming<'m>) -> Self {
         Self { message, tree: OnceCell::new() }
+    }
+
+    /// What a rule of this name is about; `None` if the message lacks its number or its key.
+    ///
+    /// # Errors
+    /// [`Rejection`]: there is something else, or its time is none that can be.
+    pub(super) fn observation(
+        &self,
+        places: &Places,
+        rule: &str,
+        time_ahead_max_ms: i64,
+    ) -> Result<Option<Observation>, Rejection> {
+        let number = places.field.as_ref().map_or(Ok(Some(1.0)), |place| self.number(place, rule))?;
+        let key = places.by.as_ref().map_or(Some(String::new()), |place| self.text(place));
+        let Some((number, key)) = number.zip(key) else { return Ok(None) };
+        let record_ms = self.message.time_ms;
+        let time_ms = match places.time.as_ref().and_then(|place| self.text(place)) {
+            None => record_ms,
+            Some(text) => time::from_text(&text).ok_or(Rejection::BadTime { text })?,
+        };
+        let ahead_ms = time_ms.saturating_sub(record_ms);
+        if ahead_ms > time_ahead_max_ms {
+            return Err(Rejection::TooFarAhead { ahead_ms, max_ms: time_ahead_max_ms });
+        }
+        if time_ms < 0 {
+            return Err(Rejection::BeforeEpoch);
+        }
+        Ok(Some(Observation { key, time_ms, number }))
     }
 
     /// The number at a place; `None` if nothing is there. `rule`: who asks.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// A record to be written because of what was processed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emission {
@@ -41,12 +43,15 @@ impl Emission {
     pub fn json(
         topic: impl Into<Cow<'static, str>>,
         key: &str,
-        value: &impl serde::Serialize,
+        value: &impl Serialize,
         time_ms: i64,
     ) -> Self {
-        // Numbers, texts and lists of them, with texts as keys, always serialise.
-        let value = serde_json::to_vec(value).unwrap_or_default();
-        let body = Body::Own { key: Some(key.as_bytes().to_vec()), value: Some(value), time_ms };
+        let body = Body::Own { key: Some(key.as_bytes().to_vec()), value: Some(json(value)), time_ms };
         Self { topic: topic.into(), body, headers: Vec::new() }
     }
+}
+
+/// JSON of numbers, texts and lists of them, with texts as keys, which always serialises.
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }

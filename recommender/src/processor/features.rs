@@ -31,13 +31,11 @@ use super::topics;
 use crate::config::Config;
 use crate::hot::HALF_LIVES_MS;
 use crate::ids::{IdMap, Renumbering};
-use crate::recommender::{Recommender, Seen};
+use crate::recommender::{Recommender, Seen, split_tenant, tenant_key};
 use crate::serving::ask::AskError;
 use crate::serving::parameters::{Form, Parameter, Parameters};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
-/// Stands between a tenant's name and an id.
-const SEPARATOR: char = '\u{1f}';
 const DAY_MS: f64 = 86_400_000.0;
 /// The half-life of affinities.
 const AFFINITY_MS: f64 = 7.0 * DAY_MS;
@@ -174,7 +172,6 @@ impl FeaturesOf {
 #[derive(Debug)]
 pub(super) struct Features {
     enabled: bool,
-    tenants: bool,
     clicks: Vec<String>,
     conversions: Vec<String>,
     users: Counted,
@@ -321,7 +318,6 @@ impl Features {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             enabled: config.features,
-            tenants: config.tenants_max > 0,
             clicks: config.evaluation_clicks.clone(),
             conversions: config.evaluation_conversions.clone(),
             users: Counted::new(config.users_max),
@@ -339,13 +335,13 @@ impl Features {
             out.push(Emission { topic: topics::USER_FEATURES.into(), body, headers: Vec::new() });
         }
         for key in self.users.take(limit) {
-            let (tenant, id) = split(&key);
+            let (tenant, id) = split_tenant(&key);
             if let Some(features) = self.of_user(recommender, tenant, id) {
                 out.push(Emission::json(topics::USER_FEATURES, &key, &features, time_ms));
             }
         }
         for key in self.items.take(limit) {
-            let (tenant, id) = split(&key);
+            let (tenant, id) = split_tenant(&key);
             if let Some(features) = self.of_item(recommender, tenant, id) {
                 out.push(Emission::json(topics::ITEM_FEATURES, &key, &features, time_ms));
             }
@@ -360,9 +356,10 @@ impl Features {
         tenant: Option<&str>,
         user_id: &str,
     ) -> Option<UserFeatures> {
+        let tenant = tenant.filter(|_| recommender.config().tenants_max > 0);
         let recommender = recommender.tenant(tenant)?;
         let as_of = recommender.newest_ms();
-        let totals = self.users.totals(&key_of(tenant, user_id), as_of)?;
+        let totals = self.users.totals(&tenant_key(tenant, user_id), as_of)?;
         let state = recommender.state();
         let words = recommender.config().actions();
         let ring = state.users.find(user_id).map(|user| state.users.ring(user));
@@ -409,9 +406,10 @@ impl Features {
         tenant: Option<&str>,
         item_id: &str,
     ) -> Option<ItemFeatures> {
+        let tenant = tenant.filter(|_| recommender.config().tenants_max > 0);
         let recommender = recommender.tenant(tenant)?;
         let as_of = recommender.newest_ms();
-        let totals = self.items.totals(&key_of(tenant, item_id), as_of)?;
+        let totals = self.items.totals(&tenant_key(tenant, item_id), as_of)?;
         let state = recommender.state();
         let item = state.items.find(item_id);
         let popularity = |life| item.map_or(0.0, |item| state.hot.score(item, life, as_of));
@@ -426,14 +424,6 @@ impl Features {
             categories: item
                 .map_or_else(Vec::new, |item| state.items.categories_of(item).map(str::to_owned).collect()),
         })
-    }
-
-    /// Drops a user of a tenant, or of none.
-    pub(super) fn forget_user(&mut self, tenant: Option<&str>, user_id: &str) {
-        let key = key_of(tenant.filter(|_| self.tenants), user_id);
-        if self.users.forget(&key) {
-            self.forgotten.push(key);
-        }
     }
 }
 
@@ -453,16 +443,18 @@ impl Operator for Features {
             click: is(&self.clicks),
             conversion: is(&self.conversions),
         };
-        let tenant = seen.event.tenant.as_deref().or(seen.message.tenant()).filter(|_| self.tenants);
-        let count = |counted: &mut Counted, id: &str| match tenant {
-            None => counted.count(id, gain),
-            Some(_) => counted.count(&key_of(tenant, id), gain),
-        };
         if let Some(user) = seen.user {
-            count(&mut self.users, user);
+            self.users.count(&tenant_key(seen.tenant, user), gain);
         }
         if !seen.event.item_id.is_empty() {
-            count(&mut self.items, &seen.event.item_id);
+            self.items.count(&tenant_key(seen.tenant, &seen.event.item_id), gain);
+        }
+    }
+
+    fn forget(&mut self, tenant: Option<&str>, user: &str) {
+        let key = tenant_key(tenant, user);
+        if self.users.forget(&key) {
+            self.forgotten.push(key.into_owned());
         }
     }
 
@@ -485,16 +477,6 @@ impl Operator for Features {
         }
         Ok(())
     }
-}
-
-/// What a user or item is counted, and written, under.
-fn key_of(tenant: Option<&str>, id: &str) -> String {
-    tenant.map_or_else(|| id.to_owned(), |tenant| format!("{tenant}{SEPARATOR}{id}"))
-}
-
-/// Tenant and id of a key.
-fn split(key: &str) -> (Option<&str>, &str) {
-    key.split_once(SEPARATOR).map_or((None, key), |(tenant, id)| (Some(tenant), id))
 }
 
 const _: () = assert!(HALF_LIVES_MS[DAY_LIFE] == DAY_MS && HALF_LIVES_MS[WEEK_LIFE] == 7.0 * DAY_MS);

@@ -243,7 +243,7 @@ impl Operator for Judge {
         }
     }
 
-    fn forget(&mut self, user: &str) {
+    fn forget(&mut self, _: Option<&str>, user: &str) {
         self.forgotten.push(xxh3_64(user.as_bytes()));
         // A list that is gone through once for many.
         if self.forgotten.len() >= 256 {

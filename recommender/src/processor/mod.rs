@@ -102,7 +102,7 @@ impl Processor {
     pub fn answer(&self, question: Option<&[u8]>) -> Vec<u8> {
         let ask = Ask::from_json(question.unwrap_or_default());
         match ask.and_then(|ask| ask.answer(&self.recommender)) {
-            Ok(reply) => json(&reply),
+            Ok(reply) => emission::json(&reply),
             Err(error) => error_reply(error.code(), &error.to_string()),
         }
     }
@@ -115,9 +115,6 @@ impl Processor {
     pub fn process(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) -> Result<Applied, Rejection> {
         self.unsummarised = true;
         self.operators.hear(message, out);
-        if self.recommender.config().role(message.topic).is_none() {
-            return Ok(Applied::default());
-        }
         let mut watch = Watch { operators: &mut self.operators, message, out };
         let taken = self.recommender.ingest_observed(message, &mut watch);
         if let Err(rejection) = &taken {
@@ -212,12 +209,7 @@ pub fn error_reply(code: &str, message: &str) -> Vec<u8> {
         code: &'a str,
         message: &'a str,
     }
-    json(&Reply { error: Error { code, message } })
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    // Numbers, texts and lists of them, with texts as keys, always serialise.
-    serde_json::to_vec(value).unwrap_or_default()
+    emission::json(&Reply { error: Error { code, message } })
 }
 
 /// Shows the operators what becomes of a message.
@@ -240,9 +232,8 @@ impl Observer for Watch<'_> {
         self.out.push(dead_letter::line(self.message, line, event, rejection));
     }
 
-    fn forgotten(&mut self, user: &str, proof: &Forgotten) {
-        self.operators.forget(user);
-        self.operators.features_mut().forget_user(self.message.tenant(), user);
+    fn forgotten(&mut self, tenant: Option<&str>, user: &str, proof: &Forgotten) {
+        self.operators.forget(tenant, user);
         self.out.push(Emission::json(topics::FORGOTTEN, &proof.user, proof, proof.time_ms));
     }
 }
@@ -294,6 +285,25 @@ mod tests {
         let (used, out) = processed(&mut processor, &value.replace("levitate", "click"));
         assert!(used && out.iter().all(|one| one.topic != topics::DEAD_LETTER));
         assert_eq!(processor.recommender().counters().events, 2);
+    }
+
+    #[test]
+    fn an_event_that_stands_alone_keeps_the_tenant_of_its_message() {
+        let mut processor = Processor::new(Config::default());
+        let events =
+            r#"[{"user_id":1,"item_id":2,"action":"view"},{"user_id":1,"item_id":3,"action":"levitate"}]"#;
+        let headers: [(&[u8], Option<&[u8]>); 1] = [(b"tenant", Some(b"a"))];
+        let message =
+            Incoming { headers: &headers, ..incoming("user_behavior", None, Some(events.as_bytes())) };
+        let mut out = Vec::new();
+        processor.process(&message, &mut out).expect("one of them is good");
+        let topics: Vec<&str> = out.iter().map(|one| &*one.topic).collect();
+        assert_eq!(topics, [topics::CLEAN_EVENTS, topics::DEAD_LETTER]);
+        for one in &out {
+            let Body::Own { value: Some(value), .. } = &one.body else { panic!("{one:?}") };
+            let value: serde_json::Value = serde_json::from_slice(value).expect("JSON");
+            assert_eq!(value["tenant"], "a", "{value}");
+        }
     }
 
     #[test]

@@ -41,8 +41,9 @@ pub(crate) trait Operator {
     /// Writes what is written now and then: after some thousand messages, and soon after the last.
     fn summarise(&mut self, _recommender: &Recommender, _out: &mut Vec<Emission>) {}
 
-    /// Forgets a user, as if it had never been.
-    fn forget(&mut self, _user: &str) {}
+    /// Forgets a user of a tenant, or of none, as if it had never been. Operators of topics of any kind, whose keys are of no
+    /// tenant, forget the key.
+    fn forget(&mut self, _tenant: Option<&str>, _user: &str) {}
 
     /// Bytes held.
     fn size_bytes(&self) -> usize {

@@ -132,8 +132,8 @@ impl Operators {
         self.each_mut().into_iter().for_each(|operator| operator.summarise(recommender, out));
     }
 
-    pub(super) fn forget(&mut self, user: &str) {
-        self.each_mut().into_iter().for_each(|operator| operator.forget(user));
+    pub(super) fn forget(&mut self, tenant: Option<&str>, user: &str) {
+        self.each_mut().into_iter().for_each(|operator| operator.forget(tenant, user));
     }
 
     /// Bytes held, by operator.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::emission::{Body, Emission};
+use super::emission::{Body, Emission, json};
 use super::operator::Operator;
 use super::topics;
-use crate::recommender::Recommender;
+use crate::recommender::{Recommender, tenant_key};
 use crate::serving::HotList;
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
@@ -60,8 +60,8 @@ impl Operator for SegmentLists {
                     continue;
                 }
                 let about = format!("{}/{}", list.scope, list.window);
-                let key = tenant.map_or(about.clone(), |tenant| format!("{tenant}\u{1f}{about}"));
-                let hash = xxh3_64(&serde_json::to_vec(&list.items).unwrap_or_default());
+                let key = tenant_key(tenant, &about).into_owned();
+                let hash = xxh3_64(&json(&list.items));
                 if before.get(&key) != Some(&hash) {
                     out.push(Emission::json(topics::HOT, &key, &Listed { tenant, list: &list }, list.as_of));
                 }

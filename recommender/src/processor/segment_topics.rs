@@ -6,7 +6,7 @@
 //! A message is written as received, key, value, headers and time, once; if it has events of several users, each event is
 //! written by itself in normal form, so that nobody's are in the topic of somebody else.
 
-use super::emission::{Body, Emission};
+use super::emission::{Body, Emission, json};
 use super::operator::Operator;
 use crate::config::{Config, TopicRole};
 use crate::recommender::{Incoming, Recommender, Seen};
@@ -49,7 +49,8 @@ impl Operator for SegmentTopics {
             Body::AsReceived
         } else {
             let key = message.key.map(<[u8]>::to_vec);
-            Body::Own { key, value: serde_json::to_vec(seen.event).ok(), time_ms: message.time_ms }
+            let value = Some(json(&message.alone(seen.event)));
+            Body::Own { key, value, time_ms: message.time_ms }
         };
         let topic = format!("{}.{}", message.topic, recommender.segment_of(seen.event.user_id.as_deref()));
         out.push(Emission { topic: topic.into(), body, headers: Vec::new() });

@@ -8,14 +8,13 @@
 use serde::Serialize;
 
 use super::dead_letter;
-use super::document::{Document, Place};
+use super::document::{Document, Places};
 use super::emission::{Body, Emission};
 use super::operator::Operator;
 use super::topics;
 use crate::config::Config;
 use crate::config::rules::Rule;
 use crate::ingest::rejection::Rejection;
-use crate::ingest::time;
 use crate::recommender::Incoming;
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 use crate::windows::{Cut, Figure, Settings, Taken, Told, Windows};
@@ -31,9 +30,7 @@ pub(crate) struct WindowRule {
     pub(crate) name: String,
     pub(crate) topic: String,
     pub(crate) output: String,
-    field: Option<Place>,
-    by: Option<Place>,
-    time: Option<Place>,
+    places: Places,
     figure: (&'static str, Figure),
     settings: Settings,
     late_is_dead: bool,
@@ -67,8 +64,8 @@ impl WindowRule {
         let topic = rule.required_topic("topic")?;
         let output = rule.topic("output")?.unwrap_or_else(|| topics::WINDOWS.to_owned());
         let figure = rule.choice("aggregate", &FIGURES.map(|(name, figure)| (name, (name, figure))))?;
-        let field = rule.place("field")?;
-        if field.is_none() && figure.1 != Figure::Count {
+        let places = Places::read(rule)?;
+        if places.field.is_none() && figure.1 != Figure::Count {
             return Err(format!("field `field` is missing: {} of what?", figure.0));
         }
         let kinds = [
@@ -100,9 +97,7 @@ impl WindowRule {
             name: rule.name.clone(),
             topic,
             output,
-            field,
-            by: rule.place("by")?,
-            time: rule.place("time")?,
+            places,
             figure,
             settings,
             late_is_dead: rule.choice("late", &[("count", false), ("dead-letter", true)])?,
@@ -143,33 +138,6 @@ impl Windowed {
 }
 
 impl WindowRule {
-    /// Key, time and number of a message; `None` if it lacks one of them.
-    fn look(
-        &self,
-        document: &Document<'_>,
-        message: &Incoming<'_>,
-        time_ahead_max_ms: i64,
-    ) -> Result<Option<(String, i64, f64)>, Rejection> {
-        let number = match &self.field {
-            Some(place) => document.number(place, &self.name)?,
-            None => Some(1.0),
-        };
-        let key = self.by.as_ref().map_or(Some(String::new()), |place| document.text(place));
-        let Some((number, key)) = number.zip(key) else { return Ok(None) };
-        let time_ms = match self.time.as_ref().and_then(|place| document.text(place)) {
-            None => message.time_ms,
-            Some(text) => time::from_text(&text).ok_or(Rejection::BadTime { text })?,
-        };
-        let ahead_ms = time_ms.saturating_sub(message.time_ms);
-        if ahead_ms > time_ahead_max_ms {
-            return Err(Rejection::TooFarAhead { ahead_ms, max_ms: time_ahead_max_ms });
-        }
-        if time_ms < 0 {
-            return Err(Rejection::BeforeEpoch);
-        }
-        Ok(Some((key, time_ms, number)))
-    }
-
     fn write(&self, told: &Told) -> Emission {
         let (rule, key) = (self.name.as_str(), &*told.key);
         let value = told.totals.and_then(|totals| {
@@ -196,9 +164,9 @@ impl Operator for Windowed {
     fn hear(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) {
         let document = Document::new(message);
         for (rule, windows) in self.rules.iter_mut().filter(|(rule, _)| rule.topic == message.topic) {
-            let taken = match rule.look(&document, message, self.time_ahead_max_ms) {
+            let taken = match document.observation(&rule.places, &rule.name, self.time_ahead_max_ms) {
                 Ok(None) => continue,
-                Ok(Some((key, time_ms, number))) => windows.add(&key, time_ms, number),
+                Ok(Some(seen)) => windows.add(&seen.key, seen.time_ms, seen.number),
                 Err(rejection) => {
                     out.push(dead_letter::whole(message, &rejection));
                     continue;
@@ -212,7 +180,7 @@ impl Operator for Windowed {
         }
     }
 
-    fn forget(&mut self, user: &str) {
+    fn forget(&mut self, _: Option<&str>, user: &str) {
         self.rules.iter_mut().for_each(|(_, windows)| windows.forget(user));
     }
 

@@ -1,5 +1,6 @@
 //! Messages in: decoded, checked, learnt; items described and withdrawn, users described and forgotten.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::observe::Unobserved;
@@ -40,9 +41,19 @@ pub struct Incoming<'a> {
     pub time_ms: i64,
 }
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    /// The tenant of one of its events: the one that the event names, else the header's.
+    pub fn tenant_of<'e>(&'e self, event: &'e Event<'_>) -> Option<&'e str> {
+        event.tenant.as_deref().or(self.tenant())
+    }
+
+    /// One of its events as it is without the message: with the header's tenant, if it names none itself.
+    pub(crate) fn alone<'e>(&'e self, event: &'e Event<'_>) -> Event<'e> {
+        Event { tenant: self.tenant_of(event).map(Cow::Borrowed), ..event.clone() }
+    }
+
     /// The tenant that the header `tenant` names, for all of the message that names none itself.
-    pub fn tenant(&self) -> Option<&str> {
+    pub fn tenant(&self) -> Option<&'a str> {
         let header = self.headers.iter().find(|(name, _)| *name == b"tenant");
         header.and_then(|(_, value)| std::str::from_utf8((*value)?).ok())
     }
@@ -77,10 +88,12 @@ impl Recommender {
     /// [`Rejection`] if nothing of the message could be used: it belongs in the dead-letter topic, and nothing
     /// has changed. A message of several events of which some were used is an `Ok` that lists the others.
     pub fn ingest(&mut self, message: &Incoming<'_>) -> Result<Applied, Rejection> {
-        self.ingest_observed(message, &mut Unobserved)
+        let config = Arc::clone(&self.config);
+        let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
+        self.ingest_as(role, message, &mut Unobserved)
     }
 
-    /// The same while `observer` looks on, who may keep events out.
+    /// The same of topics that are read alone, while `observer` looks on, who may keep events out.
     ///
     /// # Errors
     /// As [`Recommender::ingest`].
@@ -89,7 +102,20 @@ impl Recommender {
         message: &Incoming<'_>,
         observer: &mut impl Observer,
     ) -> Result<Applied, Rejection> {
-        let taken = self.take_in(message, observer);
+        let config = Arc::clone(&self.config);
+        match config.role(message.topic) {
+            Some(role) => self.ingest_as(role, message, observer),
+            None => Ok(Applied::default()),
+        }
+    }
+
+    fn ingest_as(
+        &mut self,
+        role: TopicRole<'_>,
+        message: &Incoming<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Applied, Rejection> {
+        let taken = self.take_in(role, message, observer);
         match &taken {
             Ok(applied) => self.counters.rejected += applied.rejected.len() as u64,
             Err(_) => self.counters.rejected += 1,
@@ -125,10 +151,11 @@ impl Recommender {
     ) -> Result<(), Rejection> {
         let config = Arc::clone(&self.config);
         let clean = clean::check(event, message.time_ms, &config)?;
-        let part = self.part(event.tenant.as_deref().or(message.tenant()))?;
+        let tenant = message.tenant_of(event).filter(|_| config.tenants_max > 0);
+        let part = self.part(tenant)?;
         let id = part.seen.check(event, config.dedup_ids_max)?;
         let (user, action) = (clean.user.as_deref(), config.actions.word(clean.action));
-        let seen = Seen { message, event, user, action, weight: clean.weight, of_one_user };
+        let seen = Seen { message, event, tenant, user, action, weight: clean.weight, of_one_user };
         observer.admit(&seen, part)?;
         let added = part.learn(event, &clean, id, message.position);
         observer.learnt(&seen, part);
@@ -244,11 +271,10 @@ impl Recommender {
 
     fn take_in(
         &mut self,
+        role: TopicRole<'_>,
         message: &Incoming<'_>,
         observer: &mut impl Observer,
     ) -> Result<Applied, Rejection> {
-        let config = Arc::clone(&self.config);
-        let role = config.role(message.topic).unwrap_or(TopicRole::Behaviour { action: None });
         let done = |()| Applied { accepted: 1, rejected: Vec::new() };
         let Some(value) = message.value else {
             return self.remove(role, message, observer).map(done);
@@ -257,7 +283,8 @@ impl Recommender {
             TopicRole::Items => self.describe_item(&parse::item(message.key, value)?, message).map(done),
             TopicRole::Users => self.describe_user(&parse::user(message.key, value)?, message).map(done),
             TopicRole::Behaviour { action } => {
-                match parse::behaviour_as(config.format(message.topic), value, action, message.time_ms)? {
+                let format = self.config.format(message.topic);
+                match parse::behaviour_as(format, value, action, message.time_ms)? {
                     Content::Events(events) => self.apply_all(&events, message, observer),
                     Content::Item(item) => self.describe_item(&item, message).map(done),
                     Content::User(user) => self.describe_user(&user, message).map(done),
@@ -347,7 +374,7 @@ impl Recommender {
                     Some(part) => part.forget(id, message),
                     None => self.of_nobody().forget(id, message),
                 };
-                observer.forgotten(id, &proof);
+                observer.forgotten(message.tenant().filter(|_| self.config.tenants_max > 0), id, &proof);
             }
         }
         self.counters.entities += 1;

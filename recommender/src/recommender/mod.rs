@@ -54,6 +54,8 @@ pub use learn::{Applied, Counters, Incoming};
 pub use memory::Report;
 pub(crate) use observe::Observer;
 pub use observe::Seen;
+pub(crate) use tenants::split_tenant;
+pub use tenants::tenant_key;
 
 /// Learns from events and answers from what it learnt.
 #[derive(Debug)]

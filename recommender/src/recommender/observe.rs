@@ -11,6 +11,8 @@ pub struct Seen<'a> {
     pub message: &'a Incoming<'a>,
     /// The event, with its action in the spelling it came in.
     pub event: &'a Event<'a>,
+    /// Whose event it is, where users and items of tenants are told apart; `None` if nobody's or all are one.
+    pub tenant: Option<&'a str>,
     /// The key under which its history is kept: the user, or the session in the user's place; `None` if it has neither.
     pub user: Option<&'a str>,
     /// The action, in the spelling of the settings.
@@ -35,8 +37,8 @@ pub(crate) trait Observer {
     /// When an event was refused though others of its message were learnt. `line`: its place among them, from 0.
     fn refused(&mut self, line: usize, event: &Event<'_>, rejection: &Rejection);
 
-    /// When a user has been forgotten, with the proof.
-    fn forgotten(&mut self, user: &str, proof: &Forgotten);
+    /// When a user has been forgotten, of a tenant if they are told apart, with the proof.
+    fn forgotten(&mut self, tenant: Option<&str>, user: &str, proof: &Forgotten);
 }
 
 /// Nobody looks on.
@@ -51,5 +53,5 @@ impl Observer for Unobserved {
 
     fn refused(&mut self, _: usize, _: &Event<'_>, _: &Rejection) {}
 
-    fn forgotten(&mut self, _: &str, _: &Forgotten) {}
+    fn forgotten(&mut self, _: Option<&str>, _: &str, _: &Forgotten) {}
 }

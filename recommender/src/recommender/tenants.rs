@@ -9,11 +9,26 @@
 //! room: `recommender.memory.max` bounds all together, and whoever takes most gives way; the other bounds are each one's.
 //! With `recommender.tenants.max=0` names of tenants mean nothing, and all is one.
 
+use std::borrow::Cow;
+
 use super::{Counters, Recommender};
 use crate::config::Config;
 use crate::ingest::clean;
 use crate::ingest::rejection::Rejection;
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
+
+/// Stands between a tenant's name and what is the tenant's; no name and no id has it.
+const SEPARATOR: char = '\u{1f}';
+
+/// What something of a tenant, or of none, is kept and written under.
+pub fn tenant_key<'a>(tenant: Option<&str>, of: &'a str) -> Cow<'a, str> {
+    tenant.map_or(Cow::Borrowed(of), |tenant| Cow::Owned(format!("{tenant}{SEPARATOR}{of}")))
+}
+
+/// Tenant, and what is its, of such a key.
+pub(crate) fn split_tenant(key: &str) -> (Option<&str>, &str) {
+    key.split_once(SEPARATOR).map_or((None, key), |(tenant, of)| (Some(tenant), of))
+}
 
 impl Recommender {
     /// The tenants there are, by name.

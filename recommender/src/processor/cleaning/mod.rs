@@ -22,7 +22,7 @@ use super::emission::Emission;
 use super::operator::Operator;
 use crate::config::Config;
 use crate::ingest::rejection::{Rejection, shortened};
-use crate::recommender::{Recommender, Seen};
+use crate::recommender::{Recommender, Seen, tenant_key};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 use rates::{Counted, Rates};
 
@@ -34,8 +34,6 @@ const PARTITIONS_MAX: usize = 65_536;
 pub(super) struct Cleaning {
     late_max_ms: i64,
     agents: Vec<String>,
-    /// Whether the users and items of each tenant are its own.
-    tenants: bool,
     users: Limit,
     items: Limit,
     addresses: Limit,
@@ -61,13 +59,14 @@ impl Limit {
     /// Counts an event; the rate, if it is too high.
     fn exceeded_by(&mut self, tenant: Option<&str>, key: Option<&str>, time_ms: i64) -> Option<u64> {
         let key = key.filter(|_| self.max > 0)?;
-        let hash = match tenant {
-            None => xxh3_64(key.as_bytes()),
-            Some(tenant) => xxh3_64(format!("{tenant}\u{1f}{key}").as_bytes()),
-        };
-        let rate = self.rates.count(hash, time_ms, self.counted);
+        let rate = self.rates.count(hash(tenant, key), time_ms, self.counted);
         (rate > self.max).then_some(rate)
     }
+}
+
+/// What something of a tenant, or of none, is counted under.
+fn hash(tenant: Option<&str>, key: &str) -> u64 {
+    xxh3_64(tenant_key(tenant, key).as_bytes())
 }
 
 impl Cleaning {
@@ -75,7 +74,6 @@ impl Cleaning {
         let burst_ms = config.burst_window_ms;
         Self {
             late_max_ms: config.late_max_ms,
-            tenants: config.tenants_max > 0,
             agents: config.robot_agents.iter().map(|word| word.to_lowercase()).collect(),
             users: Limit::new(config.robot_events_max, config.robot_window_ms, Counted::Times),
             items: Limit::new(config.burst_item_events_max, burst_ms, Counted::Each),
@@ -124,9 +122,8 @@ impl Operator for Cleaning {
         }
         // All are counted, whichever refuses.
         let of_item = Some(&*event.item_id).filter(|id| !id.is_empty() && seen.weight > 0.0);
-        let tenant = event.tenant.as_deref().or(seen.message.tenant()).filter(|_| self.tenants);
-        let user = self.users.exceeded_by(tenant, seen.user, time_ms);
-        let item = self.items.exceeded_by(tenant, of_item, time_ms);
+        let user = self.users.exceeded_by(seen.tenant, seen.user, time_ms);
+        let item = self.items.exceeded_by(seen.tenant, of_item, time_ms);
         let address = self.addresses.exceeded_by(None, event.address.as_deref(), time_ms);
         let (max, window_ms) = (self.users.max, self.users.window_ms);
         if let Some(events) = user {
@@ -139,8 +136,8 @@ impl Operator for Cleaning {
         })
     }
 
-    fn forget(&mut self, user: &str) {
-        self.users.rates.forget(xxh3_64(user.as_bytes()));
+    fn forget(&mut self, tenant: Option<&str>, user: &str) {
+        self.users.rates.forget(hash(tenant, user));
     }
 
     fn size_bytes(&self) -> usize {
@@ -233,6 +230,29 @@ mod tests {
         let slow: Vec<String> = (10..30).map(|n| verdict(1, n * 1000)).collect();
         assert_eq!(slow[0], robot);
         assert!(slow[10..].iter().all(String::is_empty), "{slow:?}");
+    }
+
+    #[test]
+    fn a_user_is_forgotten_in_its_tenant_alone() {
+        let mut processor = with(&[("recommender.robot.events.max", "2")]);
+        let mut act = |tenant: &str, time_ms| {
+            let event = event(1, 1).replace('{', &format!(r#"{{"tenant":"{tenant}","#));
+            verdict(&mut processor, "user_behavior-0", time_ms, &event)
+        };
+        for tenant in ["a", "b"] {
+            let said: Vec<bool> = (0..3).map(|n| act(tenant, T + n).is_empty()).collect();
+            assert_eq!(said, [true, true, false], "{tenant}");
+        }
+        let position = Position { source: "users-0", offset: 0 };
+        let headers: [(&[u8], Option<&[u8]>); 1] = [(b"tenant", Some(b"a"))];
+        let (topic, key) = ("users", Some(&b"u1"[..]));
+        let gone = Incoming { topic, position, key, value: None, headers: &headers, time_ms: T };
+        processor.process(&gone, &mut Vec::new()).expect("a good record");
+        let mut act = |tenant: &str| {
+            let event = event(1, 1).replace('{', &format!(r#"{{"tenant":"{tenant}","#));
+            verdict(&mut processor, "user_behavior-0", T + 5, &event).is_empty()
+        };
+        assert_eq!((act("a"), act("b")), (true, false));
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! 65,536 keys at 32 bytes. Each has [`WAYS`] places it may be in; who comes to full ones takes that of the key that was idle
 //! longest, of those alike the one that did least. What does far more than others keeps its place.
 
+use std::ops::Range;
+
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// Places that a key may be in.
@@ -79,8 +81,10 @@ impl Rates {
 
     /// Forgets a key.
     pub(super) fn forget(&mut self, key: u64) {
-        let of_it = self.slots.iter_mut().filter(|slot| slot.key == key);
-        of_it.for_each(|slot| *slot = Slot::default());
+        if !self.slots.is_empty() {
+            let of_it = self.slots[ways_of(key)].iter_mut().filter(|slot| slot.key == key);
+            of_it.for_each(|slot| *slot = Slot::default());
+        }
     }
 
     /// The place of a key, made if it has none.
@@ -88,8 +92,7 @@ impl Rates {
         if self.slots.is_empty() {
             self.slots.resize(SETS * WAYS, Slot::default());
         }
-        let set = (key % SETS as u64) as usize * WAYS;
-        let ways = &mut self.slots[set..set + WAYS];
+        let ways = &mut self.slots[ways_of(key)];
         let known = ways.iter().position(|slot| slot.key == key && !slot.is_empty());
         let place = known.unwrap_or_else(|| {
             let idlest = |&at: &usize| (!ways[at].is_empty(), ways[at].window, ways[at].at_hand);
@@ -131,6 +134,12 @@ impl Rates {
         }
         Ok(())
     }
+}
+
+/// The places that a key may be in.
+fn ways_of(key: u64) -> Range<usize> {
+    let set = (key % SETS as u64) as usize * WAYS;
+    set..set + WAYS
 }
 
 impl Slot {
@@ -175,6 +184,8 @@ mod tests {
         }
         assert_eq!(busy, 300_000);
         assert_eq!(rates.size_bytes(), 2 << 20);
+        rates.forget(hash(0));
+        assert_eq!(rates.count(hash(0), 300_000 / 400, Counted::Each), 1, "as if it had never been");
         let (mut saved, mut again) = (Writer::default(), Rates::new(1000));
         rates.save(&mut saved);
         let saved = saved.into_bytes();

@@ -17,14 +17,12 @@ mod series;
 
 use serde::Serialize;
 
-use super::document::Document;
+use super::document::{Document, Observation};
 use super::emission::Emission;
 use super::keyed::Keyed;
 use super::operator::Operator;
 use super::{dead_letter, topics};
 use crate::config::Config;
-use crate::ingest::rejection::Rejection;
-use crate::ingest::time;
 use crate::recommender::Incoming;
 use crate::state::positions::Sources;
 use crate::state::ring::Origin;
@@ -51,14 +49,6 @@ struct Monitor {
     /// The open bucket, counted from 1970.
     open: Option<i64>,
     series: Keyed<Series>,
-}
-
-/// What a monitor looks at in a message.
-struct Sight<'m> {
-    message: &'m Incoming<'m>,
-    key: String,
-    number: f64,
-    time_ms: i64,
 }
 
 /// An alert, as it is written.
@@ -89,7 +79,7 @@ struct Window {
 impl Monitors {
     pub(super) fn new(config: &Config) -> Self {
         let monitor = |rule: &MonitorRule| Monitor {
-            series: Keyed::new(if rule.by.is_some() { rule.keys } else { 1 }),
+            series: Keyed::new(if rule.places.by.is_some() { rule.keys } else { 1 }),
             rule: rule.clone(),
             open: None,
         };
@@ -113,15 +103,16 @@ impl Operator for Monitors {
     fn hear(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) {
         let document = Document::new(message);
         for monitor in self.monitors.iter_mut().filter(|monitor| monitor.rule.topic == message.topic) {
-            match monitor.look(&document, message, self.time_ahead_max_ms) {
-                Ok(Some(sight)) => monitor.observe(&sight, &mut self.sources, out),
+            let rule = &monitor.rule;
+            match document.observation(&rule.places, &rule.name, self.time_ahead_max_ms) {
+                Ok(Some(seen)) => monitor.observe(&seen, message, &mut self.sources, out),
                 Ok(None) => {}
                 Err(rejection) => out.push(dead_letter::whole(message, &rejection)),
             }
         }
     }
 
-    fn forget(&mut self, user: &str) {
+    fn forget(&mut self, _: Option<&str>, user: &str) {
         self.monitors.iter_mut().for_each(|monitor| monitor.series.remove(user));
     }
 
@@ -152,86 +143,60 @@ impl Operator for Monitors {
 }
 
 impl Monitor {
-    /// What the rule is about in a message; `None` if the message lacks the number or the key.
-    fn look<'m>(
-        &self,
-        document: &Document<'_>,
-        message: &'m Incoming<'m>,
-        time_ahead_max_ms: i64,
-    ) -> Result<Option<Sight<'m>>, Rejection> {
-        let rule = &self.rule;
-        let number = match &rule.field {
-            Some(place) => document.number(place, &rule.name)?,
-            None => Some(1.0),
-        };
-        let key = match &rule.by {
-            Some(place) => document.text(place),
-            None => Some(String::new()),
-        };
-        let Some((number, key)) = number.zip(key) else { return Ok(None) };
-        let told = rule.time.as_ref().and_then(|place| document.text(place));
-        let time_ms = match told {
-            None => message.time_ms,
-            Some(text) => time::from_text(&text).ok_or(Rejection::BadTime { text })?,
-        };
-        let ahead_ms = time_ms.saturating_sub(message.time_ms);
-        if ahead_ms > time_ahead_max_ms {
-            return Err(Rejection::TooFarAhead { ahead_ms, max_ms: time_ahead_max_ms });
-        }
-        if time_ms < 0 {
-            return Err(Rejection::BeforeEpoch);
-        }
-        Ok(Some(Sight { message, key, number, time_ms }))
-    }
-
-    fn observe(&mut self, sight: &Sight<'_>, sources: &mut Sources, out: &mut Vec<Emission>) {
-        let position = sight.message.position;
+    fn observe(
+        &mut self,
+        seen: &Observation,
+        message: &Incoming<'_>,
+        sources: &mut Sources,
+        out: &mut Vec<Emission>,
+    ) {
+        let position = message.position;
         let origin = Origin { source: sources.intern(position.source), offset: position.offset };
         if self.rule.measure != Measure::Value {
-            self.move_on(sight, sources, out);
+            self.move_on(seen, message.time_ms, sources, out);
         }
         let rule = &self.rule;
-        let series = self.series.use_or_make(&sight.key, || Series::new(rule.season.slots()));
+        let series = self.series.use_or_make(&seen.key, || Series::new(rule.season.slots()));
         series.last = origin;
         let window = match self.open {
             Some(open) => rule.window(open),
-            None => Window { from: sight.time_ms, to: sight.time_ms },
+            None => Window { from: seen.time_ms, to: seen.time_ms },
         };
         let slot = rule.season.slot(window.from);
         let found = match rule.measure {
             Measure::Value => {
-                let found = series.slots[slot].judge(sight.number, rule);
-                series.slots[slot].learn(sight.number, rule.alpha);
+                let found = series.slots[slot].judge(seen.number, rule);
+                series.slots[slot].learn(seen.number, rule.alpha);
                 found
             }
             Measure::Count => {
-                series.count(sight.number);
+                series.count(seen.number);
                 // A count only grows: what is too much already needs not wait for the end.
                 let count = series.present(rule.measure).filter(|_| !series.alerted);
                 let found = count.and_then(|count| series.slots[slot].judge(count, rule));
                 found.filter(|verdict| verdict.z > 0.0)
             }
             Measure::Sum | Measure::Mean => {
-                series.count(sight.number);
+                series.count(seen.number);
                 None
             }
         };
         if let Some(verdict) = found {
-            let herald = Herald { rule, sources, time_ms: sight.message.time_ms };
-            out.extend(herald.alert(&sight.key, series, &verdict, window));
+            let herald = Herald { rule, sources, time_ms: message.time_ms };
+            out.extend(herald.alert(&seen.key, series, &verdict, window));
         }
     }
 
     /// Closes the buckets before the one that a message is in.
-    fn move_on(&mut self, sight: &Sight<'_>, sources: &Sources, out: &mut Vec<Emission>) {
-        let bucket = sight.time_ms.div_euclid(self.rule.bucket_ms);
+    fn move_on(&mut self, seen: &Observation, record_ms: i64, sources: &Sources, out: &mut Vec<Emission>) {
+        let bucket = seen.time_ms.div_euclid(self.rule.bucket_ms);
         let open = *self.open.get_or_insert(bucket);
         if bucket <= open {
             return;
         }
         let quiet = (bucket - GAP_MAX).max(open + 1)..bucket;
         for ended in std::iter::once(open).chain(quiet) {
-            self.close(ended, sources, sight.message.time_ms, out);
+            self.close(ended, sources, record_ms, out);
         }
         self.open = Some(bucket);
     }
@@ -283,7 +248,7 @@ impl Herald<'_> {
             alert: "anomaly",
             rule: &rule.name,
             topic: &rule.topic,
-            key: rule.by.is_some().then_some(key),
+            key: rule.places.by.is_some().then_some(key),
             measure: rule.measure.word(),
             value,
             mean,
@@ -292,7 +257,8 @@ impl Herald<'_> {
             window,
             evidence: self.sources.describe(series.last),
         };
-        let subject = if rule.by.is_some() { format!("{}/{key}", rule.name) } else { rule.name.clone() };
+        let subject =
+            if rule.places.by.is_some() { format!("{}/{key}", rule.name) } else { rule.name.clone() };
         Some(Emission::json(topics::ALERTS, &subject, &alert, self.time_ms))
     }
 }

@@ -1,7 +1,7 @@
 //! What a monitor watches, and what it takes to be out of the ordinary.
 
 use crate::config::rules::Rule;
-use crate::processor::document::Place;
+use crate::processor::document::Places;
 
 /// Longest bucket, cool-down: a year.
 const SPAN_MAX_MS: i64 = 366 * 86_400_000;
@@ -12,12 +12,8 @@ pub(crate) struct MonitorRule {
     pub(super) name: String,
     pub(crate) topic: String,
     pub(super) measure: Measure,
-    /// Where the number stands; [`Measure::Count`] needs none.
-    pub(super) field: Option<Place>,
-    /// What each key of is watched by itself.
-    pub(super) by: Option<Place>,
-    /// Where the time stands, if not that of the message.
-    pub(super) time: Option<Place>,
+    /// Where number, key and time stand; [`Measure::Count`] needs no number, and each key is watched by itself.
+    pub(super) places: Places,
     pub(super) bucket_ms: i64,
     pub(super) season: Season,
     /// How much of mean and variance one observation makes, once 1/`alpha` were learnt.
@@ -77,8 +73,8 @@ impl MonitorRule {
     /// What is wrong, naming the field.
     pub(crate) fn read(rule: &mut Rule) -> Result<Self, String> {
         let topic = rule.required_topic("topic")?;
-        let field = rule.place("field")?;
-        let measures = match field {
+        let places = Places::read(rule)?;
+        let measures = match places.field {
             None => &[("count", Measure::Count)][..],
             Some(_) => &[("value", Measure::Value), ("sum", Measure::Sum), ("mean", Measure::Mean)],
         };
@@ -95,9 +91,7 @@ impl MonitorRule {
             name: rule.name.clone(),
             topic,
             measure,
-            field,
-            by: rule.place("by")?,
-            time: rule.place("time")?,
+            places,
             bucket_ms,
             season,
             alpha: rule.number("alpha", 0.05, 1e-6, 1.0)?,

@@ -116,7 +116,7 @@ fn numbers_are_judged_one_by_one_and_by_key() {
     // A third user makes room by dropping the idlest, who begins anew.
     amount(&mut watched, "cat", 1.0);
     assert!(amount(&mut watched, "ann", 1e9).is_empty());
-    watched.monitors.forget("ann");
+    watched.monitors.forget(None, "ann");
     assert_eq!(watched.monitors.monitors[0].series.len(), 1);
 }
 

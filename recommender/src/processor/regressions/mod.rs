@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::dead_letter;
 use super::document::{Document, Place};
-use super::emission::{Body, Emission};
+use super::emission::{Body, Emission, json};
 use super::keyed::Keyed;
 use super::operator::Operator;
 use crate::config::Config;
@@ -107,7 +107,7 @@ impl Operator for Regressions {
         }
     }
 
-    fn forget(&mut self, user: &str) {
+    fn forget(&mut self, _: Option<&str>, user: &str) {
         self.regressions.iter_mut().for_each(|regression| regression.models.remove(user));
     }
 
@@ -181,12 +181,10 @@ impl Regression {
             Kind::Logistic => prediction.log_loss = score,
         }
         prediction.evidence = format!("{}-{}", message.position.source, message.position.offset);
-        // Numbers and texts always serialise.
-        let value = serde_json::to_vec(&prediction).unwrap_or_default();
         let key = message.key.map(<[u8]>::to_vec);
         Ok(Emission {
             topic: Cow::Owned(rule.output.clone()),
-            body: Body::Own { key, value: Some(value), time_ms: message.time_ms },
+            body: Body::Own { key, value: Some(json(&prediction)), time_ms: message.time_ms },
             headers: Vec::new(),
         })
     }

@@ -114,7 +114,7 @@ fn a_chance_from_a_word_and_by_key() {
     assert!(red["log_loss"].as_f64().unwrap() < 0.6 && red["rmse"].is_null() && red["key"] == "a", "{red}");
     let elsewhere = clicks.predict(r#"{"shop":"b","colour":"red","size":1}"#);
     assert_eq!((&elsewhere["prediction"], &elsewhere["compared"]), (&0.5.into(), &0.into()));
-    clicks.regressions.forget("a");
+    clicks.regressions.forget(None, "a");
     assert_eq!(clicks.predict(r#"{"shop":"a","colour":"red","size":1}"#)["prediction"], 0.5);
 }
 

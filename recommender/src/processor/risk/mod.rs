@@ -101,7 +101,7 @@ impl Operator for Risk {
         verdict
     }
 
-    fn forget(&mut self, user: &str) {
+    fn forget(&mut self, _: Option<&str>, user: &str) {
         for guard in &mut self.guards {
             guard.subjects.retain(|subject| subject.split(SEPARATOR).all(|part| part != user));
         }

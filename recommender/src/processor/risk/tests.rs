@@ -190,6 +190,6 @@ fn saved_anywhere_it_goes_on_as_if_nothing_had_happened() {
     assert!(bytes > 0 && bytes < 4000, "{bytes}");
     let subject = Subject::new(&risk.guards[0].rule);
     risk.guards[0].subjects.use_or_make("u1", || subject);
-    risk.forget("u1");
+    risk.forget(None, "u1");
     assert!(risk.guards[0].subjects.iter_mut().next().is_none());
 }
