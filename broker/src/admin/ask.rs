@@ -237,6 +237,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_most_acted_on_is_told_if_it_is_counted() {
+        let stage = Stage::with(&[("recommender.heavy.hitters.max", "2")]);
+        ["lamp", "desk", "lamp"].into_iter().for_each(|item| stage.learn("ann", item));
+        let hitters = stage.call(Call::get("/api/v1/heavy-hitters?n=1")).await;
+        assert_eq!(hitters.status, 200);
+        assert_eq!((&hitters.body["total"], &hitters.body["error_max"]), (&3.into(), &0.into()));
+        assert_eq!(hitters.body["items"], json!([{"item_id": "lamp", "count": 2, "error": 0}]));
+        let uncounted = furnished().await.call(Call::get("/api/v1/heavy-hitters")).await;
+        assert_eq!((uncounted.status, uncounted.error_code()), (404, Some("not-counted")));
+    }
+
+    #[tokio::test]
     async fn users_of_like_taste() {
         let stage = furnished().await;
         let near = stage.call(Call::get("/api/v1/users/bob/neighbours?n=1")).await;

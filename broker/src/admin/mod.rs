@@ -114,6 +114,12 @@ const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/api/v1/hot", "hot items", Serves::Query(Kind::Hot)),
     endpoint(
         "GET",
+        "/api/v1/heavy-hitters",
+        "the items most acted on of all time, if they are counted",
+        Serves::Query(Kind::HeavyHitters),
+    ),
+    endpoint(
+        "GET",
         "/api/v1/items/{item_id}/similar",
         "items that go with an item",
         Serves::Query(Kind::Similar),

@@ -11,7 +11,7 @@ use axum::response::Response;
 use recommender::judging::{Evaluation, Wanted};
 use recommender::processor::{FeaturesOf, ItemFeatures, UserFeatures};
 use recommender::serving::reply::{Batch, Neighbours, Ranked, Recommendations, SimilarItems};
-use recommender::{Form, HotList, Kind, Parameter as Row};
+use recommender::{Form, HeavyHitters, HotList, Kind, Parameter as Row};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{
     Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle,
@@ -124,6 +124,7 @@ fn answer_to(kind: Kind, schemas: &mut Schemas) -> Content {
         Kind::Similar => answer::<SimilarItems>(schemas),
         Kind::Neighbours => answer::<Neighbours>(schemas),
         Kind::Hot => answer::<HotList>(schemas),
+        Kind::HeavyHitters => answer::<HeavyHitters>(schemas),
     }
 }
 
@@ -282,7 +283,7 @@ mod tests {
     }
 
     fn stage() -> Stage {
-        let stage = Stage::new();
+        let stage = Stage::with(&[("recommender.heavy.hitters.max", "10")]);
         stage.learn_item(r#"{"item_id":"lamp","title":"Lamp","categories":["light"]}"#);
         for (user, item) in
             [("ann", "lamp"), ("ann", "desk"), ("bob", "lamp"), ("bob", "desk"), ("cid", "lamp")]
@@ -327,6 +328,7 @@ mod tests {
             ("get", "/healthz", "/healthz", Value::Null),
             ("get", "/readyz", "/readyz", Value::Null),
             ("get", "/api/v1/hot", "/api/v1/hot?category=light", Value::Null),
+            ("get", "/api/v1/heavy-hitters", "/api/v1/heavy-hitters", Value::Null),
             ("get", "/api/v1/items/{item_id}/similar", "/api/v1/items/lamp/similar", Value::Null),
             (
                 "get",

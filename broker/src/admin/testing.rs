@@ -64,7 +64,14 @@ impl EventLog for PretendedLog {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let recommender = Processor::new(Config::default());
+        Self::with(&[])
+    }
+
+    /// With settings of the recommender.
+    pub(super) fn with(settings: &[(&str, &str)]) -> Self {
+        let mut config = Config::default();
+        settings.iter().for_each(|(key, value)| config.set(key, value).expect("a good setting"));
+        let recommender = Processor::new(config);
         Self {
             recommender: Some(Arc::new(RwLock::new(recommender))),
             log: PretendedLog::default(),

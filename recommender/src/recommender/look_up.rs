@@ -124,7 +124,8 @@ impl Recommender {
             error: counter.error,
         };
         let items = hitters.counters().iter().take(n).map(item).collect();
-        Some(HeavyHitters { total: hitters.total(), error_max: hitters.error_max(), items })
+        let as_of = self.state.newest_ms;
+        Some(HeavyHitters { as_of, total: hitters.total(), error_max: hitters.error_max(), items })
     }
 
     /// The items of a scope, in order of index, or `None` for all; nothing if there is no such scope.

@@ -177,8 +177,10 @@ pub struct HotItem {
 }
 
 /// The items most acted on of all time, counted in a fixed number of counters: see [`crate::online::SpaceSaving`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HeavyHitters {
+    /// The newest event's time, in ms since 1970.
+    pub as_of: i64,
     /// Acts counted.
     pub total: u64,
     /// What no error is above.
@@ -188,7 +190,7 @@ pub struct HeavyHitters {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HeavyHitter {
     /// Which item.
     pub item_id: String,

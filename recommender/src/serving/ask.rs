@@ -114,6 +114,7 @@ static OF_RANK: &[&Parameter] = &[
 ];
 static OF_SIMILAR: &[&Parameter] = &[&ITEM, &TENANT, &options::N, &METRIC];
 static OF_NEIGHBOURS: &[&Parameter] = &[&USER, &TENANT, &options::N];
+static OF_HEAVY_HITTERS: &[&Parameter] = &[&TENANT, &options::N];
 static OF_HOT: &[&Parameter] = &[&TENANT, &options::N, &WINDOW, &SCOPE, &options::CATEGORY, &TRENDING];
 
 /// A way of asking.
@@ -133,11 +134,13 @@ pub enum Kind {
     Neighbours,
     /// Hot items.
     Hot,
+    /// The items most acted on of all time, those dropped for want of room included.
+    HeavyHitters,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Recommendations,
         Self::Session,
         Self::Rank,
@@ -145,6 +148,7 @@ impl Kind {
         Self::Similar,
         Self::Neighbours,
         Self::Hot,
+        Self::HeavyHitters,
     ];
 
     /// Its name, as `ask` takes it.
@@ -157,6 +161,7 @@ impl Kind {
             Self::Similar => "similar",
             Self::Neighbours => "neighbours",
             Self::Hot => "hot",
+            Self::HeavyHitters => "heavy-hitters",
         }
     }
 
@@ -170,6 +175,7 @@ impl Kind {
             Self::Similar => OF_SIMILAR,
             Self::Neighbours => OF_NEIGHBOURS,
             Self::Hot => OF_HOT,
+            Self::HeavyHitters => OF_HEAVY_HITTERS,
         }
     }
 
@@ -181,7 +187,7 @@ impl Kind {
             Self::Rank => &["candidates"],
             Self::Batch => &["users"],
             Self::Similar => &["item_id"],
-            Self::Hot => &[],
+            Self::Hot | Self::HeavyHitters => &[],
         }
     }
 
@@ -232,6 +238,7 @@ enum Asked {
     Similar { item_id: String, n: usize, metric: Metric },
     Neighbours { user_id: String, n: usize },
     Hot { scope: Among, window: HotWindow, trending: bool, n: usize },
+    HeavyHitters { n: usize },
 }
 
 /// Why a question has no answer.
@@ -262,6 +269,9 @@ pub enum AskError {
     /// No item is of the category.
     #[error("no item is of the category `{0}`")]
     UnknownCategory(String),
+    /// Heavy hitters are off.
+    #[error("heavy hitters are not counted: `recommender.heavy.hitters.max` is 0")]
+    NotCounted,
     /// Nothing was learnt for the tenant.
     #[error("no event or attribute has named the tenant `{0}`")]
     UnknownTenant(String),
@@ -283,6 +293,7 @@ impl AskError {
             Self::NotJson(_) => "bad-json",
             Self::UnknownItem(_) => "unknown-item",
             Self::UnknownCategory(_) => "unknown-category",
+            Self::NotCounted => "not-counted",
             Self::UnknownTenant(_) => "unknown-tenant",
             Self::UnknownUser(_) => "unknown-user",
         }
@@ -292,7 +303,11 @@ impl AskError {
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::UnknownItem(_) | Self::UnknownCategory(_) | Self::UnknownTenant(_) | Self::UnknownUser(_)
+            Self::UnknownItem(_)
+                | Self::UnknownCategory(_)
+                | Self::NotCounted
+                | Self::UnknownTenant(_)
+                | Self::UnknownUser(_)
         )
     }
 }
@@ -335,6 +350,7 @@ impl Ask {
                 let window = window(given, &scope, trending)?;
                 Asked::Hot { n: count(given)?, window, scope, trending }
             }
+            Kind::HeavyHitters => Asked::HeavyHitters { n: count(given)? },
         };
         Ok(Self { tenant, asked })
     }
@@ -402,6 +418,9 @@ impl Ask {
                     false => recommender.hot(scope.as_scope(), *window, *n),
                 };
                 list.map(Reply::Hot).ok_or_else(|| scope.unknown())
+            }
+            Asked::HeavyHitters { n } => {
+                recommender.heavy_hitters(*n).map(Reply::HeavyHitters).ok_or(AskError::NotCounted)
             }
         }
     }
@@ -560,7 +579,9 @@ mod tests {
 
     /// Ann, Bob and Cid saw lamp and desk, Ann also a chair; a bed is known and was seen by nobody, a cot is withdrawn.
     fn furnished() -> Recommender {
-        let mut recommender = Recommender::new(Config::default());
+        let mut config = Config::default();
+        config.set("recommender.heavy.hitters.max", "10").expect("a good setting");
+        let mut recommender = Recommender::new(config);
         let seen = [
             ("ann", "lamp"),
             ("ann", "desk"),
@@ -605,6 +626,7 @@ mod tests {
             (json!({"item_id": "lamp"}), "metric"),
             (json!({"window": "1h"}), "scope"),
             (json!({"ask": "hot"}), "scope"),
+            (json!({"ask": "heavy-hitters"}), "error_max"),
             (json!({"ask": "hot", "trending": true}), "scope"),
             (json!({"window": "all-time", "scope": "segment=gender:male"}), "scope"),
             (json!({"ask": "hot", "scope": "segment=gender:F,age:25-34"}), "scope"),

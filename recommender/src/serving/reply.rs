@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{AnswerKind, HotList, Near, Recommended, Similar};
+use super::answer::{AnswerKind, HeavyHitters, HotList, Near, Recommended, Similar};
 
 /// What a question is answered with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,8 @@ pub enum Reply {
     Neighbours(Neighbours),
     /// Hot items.
     Hot(HotList),
+    /// The items most acted on of all time.
+    HeavyHitters(HeavyHitters),
 }
 
 impl Reply {
