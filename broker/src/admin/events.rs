@@ -13,8 +13,9 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
-use recommender::ingest::parse::{self, Content};
-use recommender::{Incoming, Position, Recommender, Rejection};
+use recommender::Config;
+use recommender::ingest::examine;
+use recommender::ingest::parse::Content;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -120,8 +121,11 @@ pub(super) async fn add(
     let body = body_of(body)?;
     let values = values_of(&body)?;
     let parts = &shared.parts;
+    let (config, now_ms) = ((parts.recommender_config)(), parts.events.now_ms());
+    // They share the body's memory.
+    let bytes_of = |value: &RawValue| body.slice_ref(value.get().as_bytes());
     let checked: Vec<Result<NewEvent, ApiError>> =
-        values.iter().map(|value| check(parts, &body, value)).collect();
+        values.iter().map(|value| check(&config, bytes_of(value), now_ms)).collect();
     let good: Vec<NewEvent> = checked.iter().filter_map(|checked| checked.as_ref().ok().cloned()).collect();
     let (accepted, rejected) = (good.len(), checked.len() - good.len());
     let landed = if good.is_empty() { Vec::new() } else { append(parts, good).await? };
@@ -190,12 +194,14 @@ async fn record_like(shared: &Shared, body: Result<Bytes, BytesRejection>) -> Re
     })?;
     let event = Event { user_id: like.user_id, item_id: like.content_id, action: "like", title: like.title };
     let value = Bytes::from(serde_json::to_vec(&event).expect("raw JSON serialises"));
-    let event = checked_event(&shared.parts, value).map_err(NotLiked::Failed)?;
+    let parts = &shared.parts;
+    let event =
+        check(&(parts.recommender_config)(), value, parts.events.now_ms()).map_err(NotLiked::Failed)?;
     let user = event.key.as_deref().unwrap_or_default();
     if !shared.recommendations().map_err(NotLiked::Error)?.knows_user(user) {
         return Err(NotLiked::UnknownUser(user.to_owned()));
     }
-    let landed = append(&shared.parts, vec![event]).await.map_err(NotLiked::Error)?;
+    let landed = append(parts, vec![event]).await.map_err(NotLiked::Error)?;
     Ok(landed[0])
 }
 
@@ -230,27 +236,16 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     ApiError::bad("bad-json", format!("the body is not the JSON expected here: {error}"))
 }
 
-/// One value of the body as a record; it shares the body's memory.
-fn check(parts: &Parts, body: &Bytes, value: &RawValue) -> Result<NewEvent, ApiError> {
-    checked_event(parts, body.slice_ref(value.get().as_bytes()))
-}
-
-/// Asks a recommender that knows nothing yet, and is thrown away, whether it would learn the event.
-fn checked_event(parts: &Parts, value: Bytes) -> Result<NewEvent, ApiError> {
-    let refused = |rejection: &Rejection| ApiError::bad(rejection.code(), rejection.to_string());
-    let time_ms = parts.events.now_ms();
-    let position = Position { source: "http", offset: 0 };
-    let message = Incoming { topic: TOPIC, position, key: None, value: Some(&value), headers: &[], time_ms };
-    let applied = Recommender::new((parts.recommender_config)()).ingest(&message).map_err(|r| refused(&r))?;
-    if let Some(rejection) = applied.rejected.first() {
-        return Err(refused(rejection));
-    }
-    let key = match parse::behaviour(&value, None, time_ms) {
-        Ok(Content::Events(events)) => events.first().and_then(|event| {
+/// One event as a record, if the recommender is going to learn it.
+fn check(config: &Config, value: Bytes, now_ms: i64) -> Result<NewEvent, ApiError> {
+    let content = examine(config, TOPIC, &value, now_ms)
+        .map_err(|rejection| ApiError::bad(rejection.code(), rejection.to_string()))?;
+    let key = match content {
+        Content::Events(events) => events.first().and_then(|event| {
             let user = event.user_id.as_deref().or(event.session_id.as_deref());
             user.map(str::to_owned)
         }),
-        _ => None,
+        Content::Item(_) | Content::User(_) => None,
     };
     Ok(NewEvent { key, value })
 }
