@@ -8,15 +8,11 @@ use protocol::records::{Batch, Batches};
 use protocol::types::{Offset, PartitionIndex};
 use storage::{AppendError, AppendOptions, Env};
 
-use crate::catalog::{Catalog, NewTopic, Topic};
+use crate::catalog::{Catalog, NewTopic, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Topic};
 use crate::config::ServerConfig;
 use crate::coordinator::{BoxFuture, CoordinatorLog, CoordinatorLogError};
 use crate::partitions::{Partition, Syncer};
 
-/// The group coordinator's topic, by Kafka's name.
-pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
-/// The transaction coordinator's topic, by Kafka's name.
-pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 /// Read at once at start-up.
 const READ_BYTES: usize = 4 << 20;
 /// How long an answer may wait for its sync before the client is told to try again.

@@ -9,14 +9,13 @@ use protocol::records::control::Marker;
 use protocol::types::{Epoch, PartitionIndex};
 use storage::{AppendError, AppendOptions, Env};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::config::ServerConfig;
 use crate::coordinator::transaction::state::Partitions;
 use crate::coordinator::transaction::{
     Decider, NotTold, OpenTransaction, TransactionEnd, TransactionPartitions,
 };
 use crate::coordinator::{BoxFuture, CoordinatorLogError, GroupCoordinator};
-use crate::coordinator_log::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::partitions::{Partition, Syncer};
 
 /// How long the end of a transaction may wait for a disk before it is tried again later.

@@ -23,6 +23,7 @@ mod journal;
 mod records;
 #[cfg(test)]
 mod testing;
+mod well_known;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -34,7 +35,6 @@ use storage::{Env, PartitionLog, Store, StoreError};
 use tracing::{info, warn};
 
 use crate::config::{ConfigError, ServerConfig, TopicConfig};
-use crate::feed;
 use crate::partitions::Partition;
 pub(crate) use acls::{
     Acl, AclFilter, AclOperation, CLUSTER_NAME, PatternFilter, PatternType, Permission, ResourcePattern,
@@ -44,11 +44,10 @@ pub(crate) use configs::{Change, ConfigChange};
 pub(crate) use image::{ConfigResource, Image, QuotaEntity, ResourceKind, ScramCredential, ScramMechanism};
 use journal::Journal;
 pub(crate) use records::Record;
+pub(crate) use well_known::{OFFSETS_TOPIC, STEPS_TOPIC, TRANSACTIONS_TOPIC};
 
 /// The topic of the catalogue's own records; not a topic that clients see.
 pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
-/// Topics that only the broker writes.
-const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", feed::STEPS_TOPIC];
 /// Longest legal topic name: a directory name has room for `-<partition>` and a suffix beside it.
 const NAME_LENGTH_MAX: usize = 249;
 /// Partitions one topic may have, and the most one request may ask for: each costs descriptors and
@@ -84,7 +83,7 @@ impl Topic {
 
     /// Whether only the broker writes to it.
     pub(crate) fn is_internal(&self) -> bool {
-        INTERNAL_TOPICS.contains(&&*self.name)
+        well_known::is_internal(&self.name)
     }
 }
 
@@ -102,7 +101,7 @@ impl NewTopic {
     /// then, everything else follows the broker's defaults.
     pub(crate) fn with_defaults(name: &str) -> Self {
         let policy =
-            feed::well_known::is_compacted(name).then(|| ("cleanup.policy".to_owned(), "compact".to_owned()));
+            well_known::is_compacted(name).then(|| ("cleanup.policy".to_owned(), "compact".to_owned()));
         Self { name: name.to_owned(), partitions: None, configs: policy.into_iter().collect() }
     }
 

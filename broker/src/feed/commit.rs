@@ -25,11 +25,10 @@ use tracing::{debug, warn};
 use super::output::{Batches, Outgoing, lay_out};
 use super::step::Step;
 use super::{GROUP, journal, member};
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, OFFSETS_TOPIC, STEPS_TOPIC};
 use crate::coordinator::group::requests::{CommitPartition, CommitRequest, CommitTopic};
 use crate::coordinator::transaction::Enlist;
 use crate::coordinator::transaction::state::{EPOCH_BUMPS_SINCE, Init, Producer};
-use crate::coordinator_log::OFFSETS_TOPIC;
 use crate::handlers::Cx;
 
 /// Who the recommender is to the transaction coordinator.
@@ -243,7 +242,7 @@ impl Committer {
             for ((topic, partition), batches) in batches {
                 for batch in batches {
                     let end = self.append_batch(topic, *partition, batch)?;
-                    if *topic == journal::TOPIC {
+                    if *topic == STEPS_TOPIC {
                         journal_end = end;
                     }
                 }
@@ -273,7 +272,7 @@ impl Committer {
             Ok(appended) => Ok(appended.last_offset.next()),
             // One record too large for its topic must not stop all others.
             Err(error @ (AppendError::TooLarge { .. } | AppendError::SetTooLarge { .. }))
-                if topic != journal::TOPIC =>
+                if topic != STEPS_TOPIC =>
             {
                 warn!(topic, %error, "results not written");
                 Ok(Offset(0))
@@ -312,11 +311,5 @@ impl Committer {
 }
 
 fn journal_record(entry: Vec<u8>, now: TimestampMs) -> Outgoing {
-    Outgoing {
-        topic: journal::TOPIC.into(),
-        timestamp: now,
-        key: None,
-        value: Some(entry),
-        headers: Vec::new(),
-    }
+    Outgoing { topic: STEPS_TOPIC.into(), timestamp: now, key: None, value: Some(entry), headers: Vec::new() }
 }

@@ -9,10 +9,8 @@ use storage::AbortedTransaction;
 use tracing::warn;
 
 use super::step::Entry;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, STEPS_TOPIC};
 
-/// The journal's topic, of one partition.
-pub(crate) const TOPIC: &str = "__kindred_steps";
 /// Read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -25,7 +23,7 @@ pub(super) fn read(
     from: Offset,
     mut visit: impl FnMut(Entry, Offset),
 ) -> Result<Offset, storage::ReadError> {
-    let topic = catalog.topic(TOPIC);
+    let topic = catalog.topic(STEPS_TOPIC);
     let Some(partition) = topic.as_ref().and_then(|topic| topic.partitions().first()) else {
         return Ok(Offset(0));
     };
@@ -73,7 +71,7 @@ pub(super) fn is_aborted(batch: &Batch<'_>, aborted: &[AbortedTransaction]) -> b
 
 /// Removes steps before an offset, if that is at least so many offsets.
 pub(super) fn forget_before(catalog: &Catalog, before: Offset, at_least: i64) {
-    let topic = catalog.topic(TOPIC);
+    let topic = catalog.topic(STEPS_TOPIC);
     let Some(partition) = topic.as_ref().and_then(|topic| topic.partitions().first()) else { return };
     let marks = partition.log().marks();
     let before = before.min(marks.stable());

@@ -52,7 +52,6 @@ mod resume;
 mod snapshot;
 mod step;
 pub(crate) mod webhook;
-pub(crate) mod well_known;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -70,7 +69,6 @@ use tokio_util::sync::CancellationToken;
 use crate::handlers::Cx;
 use crate::partitions::DataWaiter;
 use commit::{Committed, Committer};
-pub(crate) use journal::TOPIC as STEPS_TOPIC;
 use keep::Snapshots;
 use learner::{Due, Learner};
 use member::{Member, Reading};

@@ -11,8 +11,8 @@ use recommender::processor::topics;
 use recommender::{Body, Emission};
 use tracing::warn;
 
-use super::{fit, journal};
-use crate::catalog::{Catalog, CatalogError, NewTopic, Topic};
+use super::fit;
+use crate::catalog::{Catalog, CatalogError, NewTopic, STEPS_TOPIC, Topic};
 use crate::coordinator::transaction::state::Producer;
 use crate::partitioner::partition_of;
 
@@ -94,7 +94,7 @@ pub(super) fn topic(catalog: &Catalog, name: &str) -> Result<Arc<Topic>, Catalog
 
 fn new_topic(name: &str) -> NewTopic {
     let mut new = NewTopic::with_defaults(name);
-    if name == journal::TOPIC {
+    if name == STEPS_TOPIC {
         new.partitions = Some(1);
         let settings = [
             ("cleanup.policy", "delete".to_owned()),

@@ -23,9 +23,9 @@ use protocol::types::{Epoch, PartitionIndex, ProducerEpoch, ProducerId};
 
 use super::Cx;
 use super::handler::{Call, Handler, Reply};
+use crate::catalog::OFFSETS_TOPIC;
 use crate::coordinator::transaction::state::{EPOCH_BUMPS_SINCE, Producer};
 use crate::coordinator::transaction::{Decider, Enlist, TransactionEnd};
-use crate::coordinator_log::OFFSETS_TOPIC;
 
 /// First version of all of them that may answer PRODUCER_FENCED.
 const FENCED_SINCE: i16 = 2;

@@ -15,10 +15,10 @@ use protocol::types::TopicId;
 use super::Cx;
 use super::handler::{Call, Handler, Reply};
 use super::offsets::{Looked, NAMES_VERSION, TOPIC_IDS_SINCE, look_up};
+use crate::catalog::OFFSETS_TOPIC;
 use crate::coordinator::group::requests::{CommitRequest, CommitResponse};
 use crate::coordinator::transaction::Enlist;
 use crate::coordinator::transaction::state::{EPOCH_BUMPS_SINCE, Producer};
-use crate::coordinator_log::OFFSETS_TOPIC;
 
 /// First version that may answer TRANSACTION_ABORTABLE.
 const ABORTABLE_SINCE: i16 = 4;
