@@ -18,6 +18,7 @@
 //! | `{"settle": true}` | nothing; the work that models put off is done |
 //! | `{"llr": {"both": K, "first": N, "second": N, "total": N}}` | signed G² of the 2×2 table |
 //! | `{"least_squares": {"forgetting": λ, "ridge": R, "rows": [[…]], "targets": […]}}` | coefficients, and what was predicted for each row before it was learnt |
+//! | `{"windows": {"rules": TEXT, "messages": [[MS, VALUE], …]}}` | what `recommender.windows` writes because of these messages of topic `t` |
 //! | `{"metrics": {"ranked": […], "relevant": […], "n": N}}` | hit, recall, ndcg, mrr |
 //! | `{"evaluate": {"protocol": …, "models": […], "at": […]}}` | the report of an evaluation of the same events |
 #![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
@@ -31,7 +32,9 @@ use recommender::cooccurrence::Margins;
 use recommender::evaluation::metrics::{mrr::reciprocal_rank, ndcg::ndcg, recall};
 use recommender::evaluation::{Log, Options, Protocol, csv, run};
 use recommender::online::Rls;
-use recommender::{Config, HotWindow, Incoming, Metric, Position, Recommender, Request, Scope};
+use recommender::{
+    Body, Config, Emission, HotWindow, Incoming, Metric, Position, Processor, Recommender, Request, Scope,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,6 +52,7 @@ struct Question {
     settle: bool,
     llr: Option<Table>,
     least_squares: Option<LeastSquares>,
+    windows: Option<Windows>,
     metrics: Option<Ranked>,
     evaluate: Option<Evaluation>,
 }
@@ -67,6 +71,12 @@ struct LeastSquares {
     ridge: f64,
     rows: Vec<Vec<f64>>,
     targets: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Windows {
+    rules: String,
+    messages: Vec<(i64, Value)>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +161,9 @@ fn answer(
     if let Some(Table { both, first, second, total }) = question.llr {
         return Ok(json!(Margins { both, first, second, total }.llr()));
     }
+    if let Some(asked) = question.windows {
+        return windows(&asked);
+    }
     if let Some(asked) = question.least_squares {
         return least_squares(&asked).ok_or_else(|| "rows of one length, and a target for each".into());
     }
@@ -175,6 +188,24 @@ fn answer(
 }
 
 /// Learns the rows one after the other.
+fn windows(asked: &Windows) -> Result<Value, Box<dyn Error>> {
+    let mut config = Config::default();
+    config.set("recommender.windows", &asked.rules)?;
+    let mut processor = Processor::new(config);
+    let mut out = Vec::new();
+    for (offset, (time_ms, value)) in (0..).zip(&asked.messages) {
+        let (value, position) = (value.to_string(), Position { source: "t-0", offset });
+        let value = Some(value.as_bytes());
+        let message = Incoming { topic: "t", position, key: None, value, headers: &[], time_ms: *time_ms };
+        processor.process(&message, &mut out)?;
+    }
+    let value = |one: &Emission| match &one.body {
+        Body::Own { value: Some(value), .. } => serde_json::from_slice::<Value>(value).ok(),
+        _ => None,
+    };
+    Ok(out.iter().filter_map(value).collect())
+}
+
 fn least_squares(asked: &LeastSquares) -> Option<Value> {
     let mut learner = Rls::new(asked.rows.first()?.len(), asked.forgetting, asked.ridge)?;
     let examples = asked.rows.iter().zip(&asked.targets);

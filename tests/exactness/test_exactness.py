@@ -15,6 +15,7 @@ from pathlib import Path
 import implicit
 import ir_measures
 import numpy
+import pandas
 import pytest
 import scipy.sparse
 import scipy.stats
@@ -429,6 +430,30 @@ def test_decayed_sums(likes):
         age = now - row["ts"] // 60 * 60_000
         exact[row["item_id"]] = exact.get(row["item_id"], 0) + 2 ** (-age / answer["half_life_ms"])
     close({item["item_id"]: item["score"] for item in answer["items"]}, exact, 1e-9)
+
+
+def test_moving_and_exponentially_weighted_averages_against_pandas(asked_of_nothing):
+    """Irregular times, two keys, messages up to 20 s out of order: every figure as pandas has it for the sorted rows."""
+    chance = random.Random(7)
+    times = sorted(chance.sample(range(0, 3_600_000), 400))
+    keys, numbers_of = [chance.choice("ab") for _ in times], [chance.gauss(5, 3) for _ in times]
+    rows = pandas.DataFrame({"ms": times, "key": keys, "x": numbers_of})
+    rows.index = pandas.to_datetime(rows["ms"], unit="ms")
+    aggregates = {"avg": "mean", "sum": "sum", "min": "min", "max": "max", "count": "count"}
+    rule = "{0}: topic=t field=x by=key window=rolling size=5m delay=20s aggregate={0}".format
+    rules = [*map(rule, aggregates), "ewm: topic=t field=x by=key window=ewm halflife=90s delay=20s"]
+    order = sorted(range(len(times)), key=lambda at: times[at] + chance.uniform(0, 20_000))
+    messages = [[times[at], {"key": rows["key"].iloc[at], "x": rows["x"].iloc[at]}] for at in order]
+    messages.append([10_000_000, {"key": "end", "x": 0}])
+    (told,) = asked_of_nothing([{"windows": {"rules": ", ".join(rules), "messages": messages}}])
+    for key, own in rows.groupby("key"):
+        theirs = {name: getattr(own["x"].rolling("5min"), by)() for name, by in aggregates.items()}
+        theirs["ewm"] = own["x"].ewm(halflife="90s", times=own.index).mean()
+        for name, expected in theirs.items():
+            ours = [one for one in told if one["rule"] == name and one["key"] == key]
+            ours = {one["time"] if name == "ewm" else one["window_end"] - 1: one["value"] for one in ours}
+            assert list(ours) == list(own["ms"]), name
+            assert list(ours.values()) == pytest.approx(list(expected), rel=1e-9, abs=1e-9), name
 
 
 @pytest.fixture

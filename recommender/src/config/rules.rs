@@ -167,7 +167,20 @@ impl Rule {
         least: i64,
         most: i64,
     ) -> Result<i64, String> {
-        let Some(text) = self.text(field) else { return Ok(default) };
+        Ok(self.optional_millis(field, least, most)?.unwrap_or(default))
+    }
+
+    /// The same of a field that may be left out.
+    ///
+    /// # Errors
+    /// As [`Rule::millis`].
+    pub fn optional_millis(
+        &mut self,
+        field: &'static str,
+        least: i64,
+        most: i64,
+    ) -> Result<Option<i64>, String> {
+        let Some(text) = self.text(field) else { return Ok(None) };
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let unit_ms = match &text[digits..] {
             "" | "ms" => Some(1),
@@ -179,7 +192,7 @@ impl Rule {
         };
         let ms =
             text[..digits].parse::<i64>().ok().zip(unit_ms).and_then(|(count, ms)| count.checked_mul(ms));
-        ms.filter(|ms| (least..=most).contains(ms)).ok_or_else(|| {
+        ms.filter(|ms| (least..=most).contains(ms)).map(Some).ok_or_else(|| {
             format!(
                 "field `{field}` is `{text}`, not a time such as `30s` or `5m`, from {least} to {most} ms"
             )

@@ -18,6 +18,10 @@ pub(crate) trait Operator {
         false
     }
 
+    /// Notes that there is a message of any topic, before it is heard or learnt: the time has come to that of its record. Times
+    /// may go back.
+    fn pass(&mut self, _message: &Incoming<'_>, _out: &mut Vec<Emission>) {}
+
     /// Takes a message of a topic that it listens to. One that it cannot use becomes a dead letter among `out`.
     fn hear(&mut self, _message: &Incoming<'_>, _out: &mut Vec<Emission>) {}
 

@@ -109,6 +109,7 @@ impl Operators {
 
     pub(super) fn hear(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) {
         for operator in self.each_mut() {
+            operator.pass(message, out);
             if operator.listens(message.topic) {
                 operator.hear(message, out);
             }

@@ -28,13 +28,14 @@
 //! | `cut` | how time is cut |
 //! | `figure` | what is made of a window's numbers |
 //! | `store` | windows by key, told and dropped by the watermark |
-//! | `moving` | averages over the last while, and averages that fade, of one series |
+//! | `fading` | sums that fade, of one series |
 
 pub mod cut;
+pub mod fading;
 pub mod figure;
-pub mod moving;
 pub mod store;
 
 pub use cut::Cut;
+pub use fading::Fading;
 pub use figure::{Figure, Totals};
 pub use store::{Settings, Taken, Told, Windows};

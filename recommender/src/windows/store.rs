@@ -102,6 +102,11 @@ impl Windows {
         taken
     }
 
+    /// Notes that time has gone on without a number, if there ever was one.
+    pub fn pass(&mut self, time_ms: i64) {
+        self.newest_ms = self.newest_ms.map(|newest| newest.max(time_ms));
+    }
+
     /// Tells every window that the watermark has passed and that has changed since it was told, by end and key, and drops
     /// those that take no more numbers.
     pub fn close(&mut self, out: &mut Vec<Told>) {

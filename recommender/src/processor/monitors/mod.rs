@@ -9,7 +9,8 @@
 //! zero. A count that is too high already is alerted of at once. Every observation is learnt after it was judged, an
 //! anomaly too, so that a change that lasts becomes the rule.
 //!
-//! What comes late counts in the open bucket, so that nothing is lost. Where time jumps over more than [`GAP_MAX`]
+//! What comes late counts in the open bucket, so that nothing is lost. With `idle` set, messages of other topics close
+//! buckets too. Where time jumps over more than [`GAP_MAX`]
 //! buckets, only so many of them count as quiet.
 
 mod rule;
@@ -112,6 +113,16 @@ impl Operator for Monitors {
         }
     }
 
+    fn pass(&mut self, message: &Incoming<'_>, out: &mut Vec<Emission>) {
+        let time_ms = message.time_ms;
+        let others = |monitor: &&mut Monitor| monitor.open.is_some() && monitor.rule.topic != message.topic;
+        for monitor in self.monitors.iter_mut().filter(others) {
+            if let Some(idle_ms) = monitor.rule.idle_ms {
+                monitor.move_on(time_ms.saturating_sub(idle_ms), time_ms, &self.sources, out);
+            }
+        }
+    }
+
     fn forget(&mut self, _: Option<&str>, user: &str) {
         self.monitors.iter_mut().for_each(|monitor| monitor.series.remove(user));
     }
@@ -153,7 +164,7 @@ impl Monitor {
         let position = message.position;
         let origin = Origin { source: sources.intern(position.source), offset: position.offset };
         if self.rule.measure != Measure::Value {
-            self.move_on(seen, message.time_ms, sources, out);
+            self.move_on(seen.time_ms, message.time_ms, sources, out);
         }
         let rule = &self.rule;
         let series = self.series.use_or_make(&seen.key, || Series::new(rule.season.slots()));
@@ -187,9 +198,9 @@ impl Monitor {
         }
     }
 
-    /// Closes the buckets before the one that a message is in.
-    fn move_on(&mut self, seen: &Observation, record_ms: i64, sources: &Sources, out: &mut Vec<Emission>) {
-        let bucket = seen.time_ms.div_euclid(self.rule.bucket_ms);
+    /// Closes the buckets before the one that a time is in, because of a message of `record_ms`.
+    fn move_on(&mut self, time_ms: i64, record_ms: i64, sources: &Sources, out: &mut Vec<Emission>) {
+        let bucket = time_ms.div_euclid(self.rule.bucket_ms);
         let open = *self.open.get_or_insert(bucket);
         if bucket <= open {
             return;

@@ -24,6 +24,8 @@ pub(crate) struct MonitorRule {
     pub(super) threshold: f64,
     pub(super) side: Side,
     pub(super) cooldown_ms: i64,
+    /// Buckets end with the records of other topics too, so far behind them, ms; `None`: with the rule's own topic alone.
+    pub(super) idle_ms: Option<i64>,
     /// The least deviation.
     pub(super) floor: f64,
     pub(super) keys: usize,
@@ -104,6 +106,7 @@ impl MonitorRule {
                 0,
                 SPAN_MAX_MS,
             )?,
+            idle_ms: rule.optional_millis("idle", 0, SPAN_MAX_MS)?,
             floor: rule.number("floor", 0.0, 0.0, 1e100)?,
             keys: rule.number("keys", 1000, 1, 1_000_000)?,
         })

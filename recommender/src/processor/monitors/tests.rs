@@ -96,6 +96,28 @@ fn minutes_without_a_message_count_as_zero_once_time_moves_on() {
 }
 
 #[test]
+fn a_topic_that_is_silent_is_alerted_of_because_of_others_if_the_rule_says_so() {
+    for (idle, expected) in [("", 0), (" idle=30s", 1)] {
+        let mut watched = Watched::new(&format!("pulse: topic=t warmup=3 threshold=3 side=down{idle}"));
+        (0..10).for_each(|minute| drop(watched.minute(minute, 16)));
+        let mut pass = |time_ms| {
+            let (mut out, position) = (Vec::new(), Position { source: "other-0", offset: 0 });
+            let message =
+                Incoming { topic: "other", position, key: None, value: None, headers: &[], time_ms };
+            watched.monitors.pass(&message, &mut out);
+            out
+        };
+        // Minute 10 ends at 11, and 30 s are waited.
+        assert_eq!(pass(T + 11 * MINUTE + 29_999), []);
+        let alerts = pass(T + 11 * MINUTE + 30_000);
+        assert_eq!(alerts.len(), expected);
+        for alert in alerts {
+            near(&json(&alert).1["z"], -4.0);
+        }
+    }
+}
+
+#[test]
 fn numbers_are_judged_one_by_one_and_by_key() {
     let mut watched =
         Watched::new("amount: topic=t field=amount by=user warmup=4 threshold=4 side=up keys=2");
