@@ -327,6 +327,49 @@ mod tests {
     }
 
     #[test]
+    fn who_was_only_shown_items_and_is_forgotten_leaves_nothing() {
+        let mut state = State::default();
+        let users: Vec<UserIdx> = (0..5).map(|n| state.users.intern(&format!("u{n}")).unwrap()).collect();
+        let items: Vec<ItemIdx> = (0..9).map(|n| state.items.intern(&format!("i{n}")).unwrap()).collect();
+        let lived = |haunted: bool| {
+            let mut clicks = Clicks::new(&config()).unwrap();
+            let mut hear = |user: usize, n: usize, impression: bool| {
+                let heard = Heard {
+                    user_id: &format!("u{user}"),
+                    user: users[user],
+                    item: items[n % 9],
+                    impression,
+                    weight: if impression { 0.0 } else { 1.0 },
+                    rec_id: None,
+                    position: Some(1),
+                    scenario: None,
+                    time_ms: n as i64,
+                };
+                clicks.learn(&state, &heard);
+            };
+            for n in 0..200 {
+                hear(n % 4, n, true);
+                if n % 2 == 0 {
+                    hear(n % 4, n, false);
+                }
+                if haunted && n % 11 == 0 {
+                    hear(4, n, true);
+                }
+            }
+            clicks
+        };
+        let bytes = |clicks: &Clicks| {
+            let mut out = Writer::default();
+            clicks.save(&mut out);
+            out.into_bytes()
+        };
+        let (mut with, without) = (lived(true), lived(false));
+        assert!(bytes(&with) != bytes(&without));
+        with.forget("u4");
+        assert!(bytes(&with) == bytes(&without));
+    }
+
+    #[test]
     fn an_act_belongs_to_its_answer_or_to_the_latest_impression_in_time() {
         let outcomes = |acts: &[(&'static str, &'static str, &'static str, Option<&'static str>, i64)]| {
             let mut recommender = Recommender::new(config());

@@ -1,6 +1,6 @@
 //! Impressions that wait for what follows: a queue in order of arrival, looked up by answer or by user.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -26,6 +26,11 @@ impl Key {
         // An answer is no user, whatever its id.
         Self { user, by_user: item(user), by_answer: rec_id.map(|id| item(!xxh3_64(id.as_bytes()))) }
     }
+
+    /// What it is looked up by.
+    fn names(self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.by_user).chain(self.by_answer)
+    }
 }
 
 /// An impression that waits.
@@ -45,11 +50,10 @@ impl Pending {
 /// All that wait.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Waiting {
-    /// In order of arrival; nothing where an outcome is known.
-    queue: VecDeque<Option<Pending>>,
-    /// The number of the first in the queue.
-    first: u64,
-    /// The number of the latest by each key.
+    /// By number, which is in order of arrival.
+    queue: BTreeMap<u64, Pending>,
+    next: u64,
+    /// The number of the latest by each key; none where that one was taken, though earlier ones may wait.
     latest: HashMap<u64, u64, FxBuildHasher>,
 }
 
@@ -60,98 +64,87 @@ impl Waiting {
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
-        let number = self.first + self.queue.len() as u64;
-        self.latest.insert(pending.key.by_user, number);
-        if let Some(answer) = pending.key.by_answer {
-            self.latest.insert(answer, number);
-        }
-        self.queue.push_back(Some(pending));
+        pending.key.names().for_each(|name| _ = self.latest.insert(name, self.next));
+        self.queue.insert(self.next, pending);
+        self.next += 1;
     }
 
     /// Takes the one that an act belongs to.
     pub(super) fn take(&mut self, key: Key) -> Option<Pending> {
         let find = |key: u64| self.latest.get(&key).copied();
         let number = key.by_answer.and_then(find).or_else(|| find(key.by_user))?;
-        let pending = self.queue.get_mut((number - self.first) as usize)?.take()?;
-        self.unlist(&pending, number);
-        Some(pending)
+        self.remove(number)
     }
 
     /// Takes the first one if it is from before `before_ms`, or if more than `max` wait.
     pub(super) fn take_overdue(&mut self, before_ms: i64, max: usize) -> Option<Pending> {
-        loop {
-            let first = self.queue.front()?;
-            let overdue = first.as_ref().is_none_or(|first| first.time_ms <= before_ms);
-            if !overdue && self.queue.len() <= max {
-                return None;
-            }
-            let number = self.first;
-            self.first += 1;
-            if let Some(pending) = self.queue.pop_front().flatten() {
-                self.unlist(&pending, number);
-                return Some(pending);
-            }
+        let (&number, first) = self.queue.first_key_value()?;
+        if first.time_ms > before_ms && self.queue.len() <= max {
+            return None;
         }
+        self.remove(number)
     }
 
     /// Drops those of a user.
     pub(super) fn forget(&mut self, user_id: &str) {
         let user = xxh3_64(user_id.as_bytes());
-        for place in 0..self.queue.len() {
-            if let Some(pending) = self.queue[place].take_if(|pending| pending.key.user == user) {
-                self.unlist(&pending, self.first + place as u64);
-            }
-        }
+        let own =
+            self.queue.iter().filter(|(_, pending)| pending.key.user == user).map(|(&number, _)| number);
+        own.collect::<Vec<_>>().into_iter().for_each(|number| _ = self.remove(number));
     }
 
-    /// Bytes held, by capacity.
+    /// Bytes held: nodes of the tree are two thirds full, as a rule.
     pub(super) fn size_bytes(&self) -> usize {
-        self.queue.capacity() * size_of::<Option<Pending>>() + self.latest.capacity() * 17
+        self.queue.len() * size_of::<(u64, Pending)>() * 3 / 2 + self.latest.capacity() * 17
     }
 
-    /// Its keys stand for it no more, unless for a later one.
-    fn unlist(&mut self, pending: &Pending, number: u64) {
-        for key in std::iter::once(pending.key.by_user).chain(pending.key.by_answer) {
-            if self.latest.get(&key) == Some(&number) {
-                self.latest.remove(&key);
+    /// Removes one. Its keys stand for it no more, unless for a later one.
+    fn remove(&mut self, number: u64) -> Option<Pending> {
+        let pending = self.queue.remove(&number)?;
+        for name in pending.key.names() {
+            if self.latest.get(&name) == Some(&number) {
+                self.latest.remove(&name);
             }
         }
+        Some(pending)
     }
 }
 
+/// Numbers are not written: those that wait are numbered anew.
 impl Snapshot for Waiting {
     fn save(&self, out: &mut Writer) {
-        out.u64(self.first);
         out.u32(self.queue.len() as u32);
-        for pending in &self.queue {
-            out.u8(u8::from(pending.is_some()));
-            let Some(pending) = pending else { continue };
+        for (number, pending) in &self.queue {
             out.u64(pending.key.user);
             out.u64(pending.key.by_user);
             out.u8(u8::from(pending.key.by_answer.is_some()));
             out.u64(pending.key.by_answer.unwrap_or(0));
+            let listed = pending.key.names().map(|name| self.latest.get(&name) == Some(number));
+            listed.for_each(|listed| out.u8(u8::from(listed)));
             out.i64(pending.time_ms);
             pending.features.iter().for_each(|feature| out.u64(feature.name));
         }
     }
 
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let mut waiting = Self { first: input.u64()?, ..Self::default() };
+        let mut waiting = Self::default();
         for _ in 0..input.count(1)? {
-            if input.u8()? == 0 {
-                waiting.queue.push_back(None);
-                continue;
-            }
             let (user, by_user) = (input.u64()?, input.u64()?);
             let answered = input.u8()? != 0;
             let answer = input.u64()?;
             let key = Key { user, by_user, by_answer: answered.then_some(answer) };
+            for name in key.names() {
+                if input.u8()? != 0 {
+                    waiting.latest.insert(name, waiting.next);
+                }
+            }
             let time_ms = input.i64()?;
             let mut features = [Feature::present(0); FEATURES];
             for feature in &mut features {
                 feature.name = input.u64()?;
             }
-            waiting.push(Pending::new(key, time_ms, features));
+            waiting.queue.insert(waiting.next, Pending::new(key, time_ms, features));
+            waiting.next += 1;
         }
         Ok(waiting)
     }
@@ -163,6 +156,12 @@ mod tests {
 
     fn pending(user: &str, item: &str, rec_id: Option<&str>, time_ms: i64) -> Pending {
         Pending::new(Key::of(user, item, rec_id), time_ms, [Feature::present(7); FEATURES])
+    }
+
+    fn bytes(waiting: &Waiting) -> Vec<u8> {
+        let mut out = Writer::default();
+        waiting.save(&mut out);
+        out.into_bytes()
     }
 
     #[test]
@@ -192,12 +191,26 @@ mod tests {
             waiting.push(pending(if n % 5 == 0 { "u" } else { "v" }, &format!("i{n}"), Some("r"), n));
             while waiting.take_overdue(-1, 20).is_some() {}
         }
-        assert_eq!((waiting.queue.len(), waiting.first), (20, 30));
+        assert_eq!(waiting.queue.keys().copied().collect::<Vec<_>>(), (30..50).collect::<Vec<_>>());
         waiting.forget("u");
-        assert_eq!(waiting.queue.iter().flatten().count(), 16);
-        assert_eq!(waiting.latest.len(), 32);
-        let mut out = Writer::default();
-        waiting.save(&mut out);
-        assert_eq!(Waiting::load(&mut Reader::new(&out.into_bytes())), Ok(waiting));
+        assert_eq!((waiting.queue.len(), waiting.latest.len()), (16, 32));
+        let mut others = Waiting::default();
+        (30..50)
+            .filter(|n| n % 5 != 0)
+            .for_each(|n| others.push(pending("v", &format!("i{n}"), Some("r"), n)));
+        assert!(bytes(&waiting) == bytes(&others), "as if the user had never come");
+        assert_eq!(Waiting::load(&mut Reader::new(&bytes(&others))), Ok(others));
+    }
+
+    #[test]
+    fn one_that_only_falls_due_does_so_after_a_restart_too() {
+        let mut waiting = Waiting::default();
+        [10, 20].into_iter().for_each(|time_ms| waiting.push(pending("u", "a", None, time_ms)));
+        let key = Key::of("u", "a", None);
+        assert_eq!(waiting.take(key).map(|one| one.time_ms), Some(20));
+        let mut loaded = Waiting::load(&mut Reader::new(&bytes(&waiting))).unwrap();
+        assert!(!loaded.has(key));
+        assert_eq!(loaded.take(key), None);
+        assert_eq!(loaded.take_overdue(10, 9).map(|one| one.time_ms), Some(10));
     }
 }

@@ -64,6 +64,7 @@ fn ask_users(
     tallies: &mut [Tally],
 ) -> Counts {
     let mut recommender = recommender(config, choices);
+    recommender.put_off();
     let mut counts = Counts { learnt: learn_all(&mut recommender, log, train), ..Counts::default() };
     recommender.settle();
     rate(&recommender, test_log, held_out, choices, tallies);

@@ -19,6 +19,7 @@ pub(super) fn next_item(
     tallies: &mut [Tally],
 ) -> Counts {
     let mut recommender = recommender(config, choices);
+    recommender.put_off();
     let mut counts =
         Counts { learnt: learn_all(&mut recommender, train, &train.by_time()), ..Counts::default() };
     recommender.settle();

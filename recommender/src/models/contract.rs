@@ -1,4 +1,7 @@
-//! What every model with memory of its own must do, tested alike over all of [`OPTIONAL`].
+//! What every model with memory of its own must do, tested alike over all of [`OPTIONAL`], and over the click model.
+//!
+//! The click model proposes nothing: it weighs what others propose, and hears of acts before the state has learnt them. So
+//! it is no [`Model`] and cannot be asked alone; whatever else is tested here holds for it as well.
 
 use super::set::Models;
 use super::{Lesson, Model, OPTIONAL, OPTIONALS};
@@ -59,21 +62,40 @@ pub(super) fn forget(state: &mut State, model: &mut dyn Model, user: UserIdx) {
     model.forget(state, user, &liked);
 }
 
-/// Every model with settings small enough for a test, alone in the fusion.
+/// The click model, as its bytes are named.
+const CLICKS: &str = "clicks";
+
+/// Default settings but for these.
+fn with(settings: &[(&str, &str)]) -> Config {
+    let mut config = Config::default();
+    settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    config
+}
+
+/// Every model that can be asked alone, with settings small enough for a test, alone in the fusion.
 fn each(test: impl Fn(&'static str, Config)) {
     for optional in &OPTIONAL {
-        let mut config = Config::default();
-        for (key, value) in [
+        let settings = [
             ("recommender.models", optional.name),
             ("recommender.ease.items.max", "64"),
             ("recommender.als.factors", "8"),
             ("recommender.bpr.factors", "8"),
             ("recommender.sgd.factors", "8"),
-        ] {
-            config.set(key, value).unwrap();
-        }
-        test(optional.name, config);
+        ];
+        test(optional.name, with(&settings));
     }
+}
+
+/// The same, and the click model.
+fn each_and_clicks(test: impl Fn(&'static str, Config)) {
+    each(&test);
+    let settings = [
+        ("recommender.click.weight", "1"),
+        ("recommender.click.bits", "8"),
+        ("recommender.click.window.ms", "100000"),
+        ("recommender.click.pending.max", "20"),
+    ];
+    test(CLICKS, with(&settings));
 }
 
 fn describe(recommender: &mut Recommender, item: u64) {
@@ -95,7 +117,7 @@ fn describe(recommender: &mut Recommender, item: u64) {
     recommender.ingest(&message).unwrap();
 }
 
-/// Acts, some of them ratings and some on people, and descriptions of items.
+/// Acts, some of them ratings and some on people, what was shown before them, and descriptions of items.
 fn live(recommender: &mut Recommender, from: u64, to: u64) {
     for n in from..to {
         let act = Act::nth(n);
@@ -114,6 +136,11 @@ fn live(recommender: &mut Recommender, from: u64, to: u64) {
             value: (action == "rate").then_some((act.item % 5 + 1) as f64),
             ..Event::default()
         };
+        if n % 2 == 0 {
+            let rec_id = (n % 4 == 0).then(|| format!("answer-{n}").into());
+            let shown = Event { action: "impression".into(), value: None, rec_id, ..event.clone() };
+            recommender.apply(&shown, Position { source: "s-0", offset: n as i64 }, event.time_ms).unwrap();
+        }
         recommender.apply(&event, Position { source: "t-0", offset: n as i64 }, event.time_ms).unwrap();
     }
 }
@@ -126,7 +153,7 @@ fn bytes(recommender: &Recommender) -> Vec<u8> {
 
 #[test]
 fn the_same_log_gives_the_same_bytes_whether_or_not_it_was_interrupted() {
-    each(|name, config| {
+    each_and_clicks(|name, config| {
         let mut through = Recommender::new(config.clone());
         live(&mut through, 0, 1500);
         for stop in [0, 1, 700, 1499] {
@@ -142,11 +169,11 @@ fn the_same_log_gives_the_same_bytes_whether_or_not_it_was_interrupted() {
 
 #[test]
 fn scores_do_not_depend_on_how_many_are_asked_for() {
-    each(|name, config| {
+    each_and_clicks(|name, config| {
         let mut recommender = Recommender::new(config);
         live(&mut recommender, 0, 1500);
         recommender.settle();
-        for model in [Some(name), None] {
+        for model in [Some(name).filter(|&name| name != CLICKS), None] {
             let request = |n| Request { model, ..Request::user("user-7", n) };
             let all = recommender.recommend(&request(60)).unwrap().items;
             assert!(!all.is_empty(), "{name} has something to say");
@@ -191,7 +218,7 @@ fn a_forgotten_user_leaves_no_answer() {
 
 #[test]
 fn ever_new_users_and_items_do_not_grow_a_model_beyond_its_bound() {
-    each(|name, mut config| {
+    each_and_clicks(|name, mut config| {
         config.set("recommender.users.max", "60").unwrap();
         config.set("recommender.items.max", "160").unwrap();
         let mut recommender = Recommender::new(config.clone());
@@ -211,7 +238,10 @@ fn ever_new_users_and_items_do_not_grow_a_model_beyond_its_bound() {
                     value: (n % 3 == 0).then_some(4.0),
                     ..Event::default()
                 };
-                recommender.apply(&event, Position::default(), event.time_ms).unwrap();
+                let shown = Event { action: "impression".into(), value: None, ..event.clone() };
+                for event in [shown, event] {
+                    recommender.apply(&event, Position::default(), event.time_ms).unwrap();
+                }
             }
             sizes.push(size(&recommender));
         }

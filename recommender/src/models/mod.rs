@@ -179,6 +179,9 @@ pub(crate) trait Model: Debug + Send + Sync {
     /// Hears that an item is gone.
     fn withdraw(&mut self, _item: ItemIdx) {}
 
+    /// Puts off all work that can wait for [`Model::settle`], which will come before the first question.
+    fn put_off(&mut self) {}
+
     /// Does all work that was put off, as a batch program would: what follows is as good as it gets.
     fn settle(&mut self, _state: &State) {}
 

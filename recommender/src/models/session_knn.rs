@@ -14,6 +14,10 @@
 //! # Source
 //! Kersbergen, Sprangers, Schelter: Serenade, SIGMOD 2022, section 3 (VMIS-kNN). Ludewig & Jannach, UMUAI 2018 (VS-kNN).
 
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+
 use super::{Lesson, Model, Question, Scored};
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use crate::state::State;
@@ -43,23 +47,27 @@ struct Near {
 fn nearest(question: &Question<'_>) -> Vec<Near> {
     let state = question.state;
     let asked = &question.history[..question.history.len().min(ITEMS_ASKED)];
-    let mut places = vec![0u32; state.users.len()];
+    // Of what is known of a million visits, few thousand are looked at.
+    let mut places: HashMap<UserIdx, usize, FxBuildHasher> = HashMap::default();
     let mut found: Vec<Near> = Vec::new();
     for (back, &item) in (0..).zip(asked) {
         let position = (asked.len() - back as usize) as f32 / asked.len() as f32;
         for &user in state.postings.users(item) {
-            let place = &mut places[user.at()];
-            if *place == 0 {
+            let place = *places.entry(user).or_insert_with(|| {
                 // Newest first: the first shared item met is the latest.
                 found.push(Near { likeness: 0.0, back, user });
-                *place = found.len() as u32;
-            }
-            found[*place as usize - 1].likeness += position;
+                found.len() - 1
+            });
+            found[place].likeness += position;
         }
     }
     found.retain(|near| Some(near.user) != question.user);
-    found.sort_unstable_by(|a, b| b.likeness.total_cmp(&a.likeness).then(a.user.cmp(&b.user)));
-    found.truncate(NEIGHBOURS);
+    let order = |a: &Near, b: &Near| b.likeness.total_cmp(&a.likeness).then(a.user.cmp(&b.user));
+    if found.len() > NEIGHBOURS {
+        found.select_nth_unstable_by(NEIGHBOURS, order);
+        found.truncate(NEIGHBOURS);
+    }
+    found.sort_unstable_by(order);
     found
 }
 

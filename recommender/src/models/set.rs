@@ -92,6 +92,11 @@ impl Models {
         self.each(|model| model.withdraw(item));
     }
 
+    /// Has the observed ones put off what can wait for [`Models::settle`]; the fusion asks its own while it learns.
+    pub(crate) fn put_off(&mut self) {
+        self.models[self.fused..].iter_mut().for_each(|(_, model)| model.put_off());
+    }
+
     pub(crate) fn settle(&mut self, state: &State) {
         self.each(|model| model.settle(state));
     }

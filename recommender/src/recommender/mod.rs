@@ -156,6 +156,12 @@ impl Recommender {
         OPTIONAL.iter().map(|optional| optional.name)
     }
 
+    /// Has models that are no part of the fusion put off what can wait for [`Recommender::settle`]: for evaluations that
+    /// ask nothing before.
+    pub(crate) fn put_off(&mut self) {
+        self.models.put_off();
+    }
+
     /// Does the work that models put off, as a batch program would after its input: for evaluations. It may take
     /// minutes.
     pub fn settle(&mut self) {
