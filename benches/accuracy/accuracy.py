@@ -142,7 +142,7 @@ def plan(sets, ablation):
         runs["split"] = [*split, "--models", ",".join(["popular", "popular-3d", *PERSONAL, "fused"])]
         # As batch programs have them: every item, whole histories, 128 factors, regularised as suits this set.
         batch = ["ease.items.max=4096", "user.history.max=5000"]
-        batch += ["als.factors=128", "als.alpha=0.5", "als.lambda=15"]
+        batch += ["als.factors=128", "als.alpha=0.5", "als.lambda=10"]
         settings = [argument for setting in batch for argument in ("--set", f"recommender.{setting}")]
         runs["split-batch"] = [*split, "--models", "ease,als", *settings]
     if "ml-100k" in sets:

@@ -319,14 +319,16 @@ def our_ndcg(log, model, settings):
 
 
 def test_als_is_as_good_as_implicit(likes):
-    """implicit weighs a like c and all else 1; we weigh a like 1 and every pair α besides: c = 1 + 1/α."""
+    """The same objective, up to a factor of vectors and sum: implicit weighs a like c and all else 1, we a like 1 and
+    every pair α besides, so c = 1 + 1/α; a like is best at 1/(1 + α) here and at 1 there, so λ there is λ·(1 + α)/α.
+    """
     factors, alpha, regularisation = 32, 0.1, 4.0
     theirs = []
     for seed in range(3):
         model = implicit.als.AlternatingLeastSquares(
             factors=factors,
             alpha=1 + 1 / alpha,
-            regularization=regularisation / alpha,
+            regularization=regularisation * (1 + alpha) / alpha,
             iterations=15,
             use_cg=False,
             use_gpu=False,
