@@ -18,7 +18,7 @@ pub(crate) const fn ln(x: f32) -> f32 {
 
 /// e^x, 0 below -87 and bounded above 88.
 pub(crate) fn exp(x: f32) -> f32 {
-    let scaled = x.clamp(-87.0, 88.0) * std::f32::consts::LOG2_E;
+    let scaled = greater(if x < 88.0 { x } else { 88.0 }, -87.0) * std::f32::consts::LOG2_E;
     // Adding 1.5·2²³ leaves no room for a fraction: rounding without a call, to bits that count from there.
     let rounded = scaled + ROUNDING;
     let rest = (scaled - (rounded - ROUNDING)) * std::f32::consts::LN_2;
@@ -29,9 +29,23 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { series * power }
 }
 
+/// The greater of two numbers: one instruction, where the standard library's looks for what is no number.
+pub(crate) fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
 /// Σ a·b, in an order of its own: four sums side by side, then those.
 pub(crate) fn dot(a: &[f32; 8], b: &[f32; 8]) -> f32 {
-    let four: [f32; 4] = std::array::from_fn(|lane| a[lane] * b[lane] + a[lane + 4] * b[lane + 4]);
+    sum(&dot_in_four(a, b))
+}
+
+/// The four sums that [`dot`] is the [`sum`] of.
+pub(crate) fn dot_in_four(a: &[f32; 8], b: &[f32; 8]) -> [f32; 4] {
+    std::array::from_fn(|lane| a[lane] * b[lane] + a[lane + 4] * b[lane + 4])
+}
+
+/// The sum of four numbers, in an order of its own.
+pub(crate) fn sum(four: &[f32; 4]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 

@@ -52,6 +52,34 @@ impl Pair {
     }
 }
 
+/// The neighbours of an item, number by number, as sums take them: reusable memory.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    pub(crate) items: Vec<ItemIdx>,
+    /// Users who came to both.
+    pub(crate) counts: Vec<f32>,
+    /// In units of 1/[`UNIT`].
+    pub(crate) weights: Vec<f32>,
+    /// In units of 1/[`UNIT`].
+    pub(crate) forwards: Vec<f32>,
+}
+
+impl Columns {
+    /// Makes place for so many neighbours.
+    pub(super) fn resize(&mut self, neighbours: usize) {
+        self.items.resize(neighbours, ItemIdx::default());
+        self.counts.resize(neighbours, 0.0);
+        self.weights.resize(neighbours, 0.0);
+        self.forwards.resize(neighbours, 0.0);
+    }
+
+    /// Item, count, weight and forward of each neighbour.
+    pub(super) fn each(&mut self) -> impl Iterator<Item = (((&mut ItemIdx, &mut f32), &mut f32), &mut f32)> {
+        let two = self.items.iter_mut().zip(&mut self.counts);
+        two.zip(&mut self.weights).zip(&mut self.forwards)
+    }
+}
+
 /// Every item's neighbours.
 #[derive(Debug, Clone, Default)]
 pub struct Pairs {
@@ -113,10 +141,11 @@ impl Pairs {
         self.rows.get(item.at()).into_iter().flat_map(Row::pairs)
     }
 
-    /// Looks at each neighbour of an item, in the same order: faster than one by one.
-    pub(crate) fn each_neighbour(&self, item: ItemIdx, look: impl FnMut(Pair)) {
-        if let Some(row) = self.rows.get(item.at()) {
-            row.each(look);
+    /// Lays the neighbours of an item, in the same order, into columns.
+    pub(crate) fn columns(&self, item: ItemIdx, columns: &mut Columns) {
+        match self.rows.get(item.at()) {
+            Some(row) => row.columns(columns),
+            None => columns.resize(0),
         }
     }
 

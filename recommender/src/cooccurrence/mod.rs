@@ -5,6 +5,7 @@ mod row;
 mod shape;
 pub mod similarity;
 
+pub(crate) use counts::Columns;
 pub use counts::{Pair, Pairs};
 pub(crate) use row::ROW_MAX;
 pub use similarity::{Margins, Metric};

@@ -6,7 +6,7 @@
 //! 2/3. At its bound a row drops its weakest quarter in one go, so a newcomer has that long to prove itself, where evicting
 //! one by one would always evict the newcomer.
 
-use super::counts::Pair;
+use super::counts::{Columns, Pair};
 use super::shape::Shape;
 use crate::ids::{ItemIdx, Renumbering};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
@@ -83,11 +83,12 @@ impl Row {
         self.words.chunks_exact(shape.words()).map(move |words| shape.unpack(words))
     }
 
-    /// Looks at each pair, in their order: faster than one by one.
-    pub(super) fn each(&self, mut look: impl FnMut(Pair)) {
+    /// Lays the pairs, in their order, into columns.
+    pub(super) fn columns(&self, columns: &mut Columns) {
+        columns.resize(self.len());
         match self.shape.words() {
-            1 => self.words.iter().for_each(|&word| look(self.shape.narrow(word))),
-            _ => self.pairs().for_each(look),
+            1 => self.shape.narrow_columns(&self.words, columns),
+            _ => Shape::wide_columns(&self.words, columns),
         }
     }
 

@@ -9,7 +9,7 @@
 //! its place. Then the row is shaped anew; where the greatest do not fit one word together, all its pairs take two, of 32
 //! bits a number.
 
-use super::counts::Pair;
+use super::counts::{Columns, Pair};
 use crate::ids::ItemIdx;
 
 /// Bits of item, count, weight and forward, of a pair in one word; 32 each: two words.
@@ -125,6 +125,31 @@ impl Shape {
             }
             [one, two] => (*one, *two) = (item | count << 32, weight | forward << 32),
             _ => {}
+        }
+    }
+
+    /// Lays the pairs of single words into columns of the same length.
+    pub(super) fn narrow_columns(self, words: &[u64], columns: &mut Columns) {
+        let to_weight = self.item + self.count;
+        let to_forward = to_weight + self.weight;
+        let (counts, weights, forwards) = (mask(self.count), mask(self.weight), mask(self.forward));
+        // Below 2³¹, as the topmost bit is 0: signed integers become floats several at a time.
+        let number = |bits: u64| bits as i32 as f32;
+        for ((((item, count), weight), forward), &word) in columns.each().zip(words) {
+            *item = self.item(word);
+            *count = number(word >> self.item & counts);
+            *weight = number(word >> to_weight & weights);
+            *forward = number(word >> to_forward & forwards);
+        }
+    }
+
+    /// Lays the pairs of two words each into columns of the same length.
+    pub(super) fn wide_columns(words: &[u64], columns: &mut Columns) {
+        for ((((item, count), weight), forward), &[one, two]) in columns.each().zip(words.as_chunks().0) {
+            *item = ItemIdx(one as u32);
+            *count = (one >> 32) as u32 as f32;
+            *weight = two as u32 as f32;
+            *forward = (two >> 32) as u32 as f32;
         }
     }
 

@@ -2,17 +2,17 @@
 //!
 //! Sarwar et al., WWW 2001, on binary data; the recency weight is ours.
 
-use crate::cooccurrence::Pair;
+use crate::math::greater;
 
 pub(crate) const NAME: &str = "item-cosine";
 pub(crate) const DECAY: f32 = 0.9;
 
 /// The factor of an item of the history, or of the candidate, that `users` came to.
-pub(crate) fn factor(users: u32) -> f32 {
-    1.0 / (users.max(1) as f32).sqrt()
+pub(crate) fn factor(users: f32) -> f32 {
+    1.0 / greater(users, 1.0).sqrt()
 }
 
-/// What the pair says.
-pub(crate) fn value(pair: &Pair) -> f32 {
-    pair.count as f32
+/// What a pair of so many users says.
+pub(crate) fn value(count: f32) -> f32 {
+    count
 }

@@ -4,21 +4,10 @@
 //! G² ≈ 2·(k·ln(k/e) − (k − e)) with e = n_h·n_x/N, and 0 where k ≤ e. [`crate::cooccurrence::Margins::llr`] is the
 //! exact value, which answers show.
 
-use crate::math::ln;
+use crate::math::{greater, ln};
 
 pub(crate) const NAME: &str = "llr";
 pub(crate) const DECAY: f32 = 0.98;
-
-/// ln(k) for the counts that nearly all pairs have.
-static LOGS: [f32; 512] = {
-    let mut logs = [0.0; 512];
-    let mut k = 2;
-    while k < logs.len() {
-        logs[k] = ln(k as f32);
-        k += 1;
-    }
-    logs
-};
 
 /// ln(k), k being at least 1.
 pub(crate) fn log_of(count: u32) -> f32 {
@@ -26,11 +15,10 @@ pub(crate) fn log_of(count: u32) -> f32 {
 }
 
 /// What `both` users say where `expected` would be chance, given the logarithm of that.
-pub(crate) fn value(both: u32, expected: f32, log_expected: f32) -> f32 {
-    let log = LOGS.get(both as usize).copied().unwrap_or_else(|| log_of(both));
-    let both = both as f32;
-    let surprise = 2.0 * (both * (log - log_expected) - (both - expected)).max(0.0);
-    // Not computed in the branch, which nobody could predict.
+pub(crate) fn value(both: f32, expected: f32, log_expected: f32) -> f32 {
+    let log = ln(greater(both, 1.0));
+    let surprise = 2.0 * greater(both * (log - log_expected) - (both - expected), 0.0);
+    // Without a branch, which nobody could predict, so that several pairs are done at a time.
     if both <= expected { 0.0 } else { surprise }
 }
 
@@ -45,10 +33,11 @@ mod tests {
             [(3, 10, 20, 10_000), (50, 80, 70, 100_000), (700, 2000, 900, 1_000_000)]
         {
             let expected = first as f32 * second as f32 / total as f32;
-            let fast = value(both, expected, ln(expected));
+            let fast = value(both as f32, expected, ln(expected));
             let exact = Margins { both, first, second, total }.llr() as f32;
             assert!((fast - exact).abs() < 0.15 * exact, "{fast} {exact}");
         }
-        assert_eq!(value(1, 2.0, ln(2.0)), 0.0);
+        assert_eq!(value(1.0, 2.0, ln(2.0)), 0.0);
+        assert_eq!(value(0.0, 2.0, ln(2.0)), 0.0);
     }
 }

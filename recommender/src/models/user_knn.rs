@@ -7,6 +7,8 @@
 //! The weighting is that of session kNN (V-SkNN: Ludewig & Jannach, UMUAI 2018), applied to users; a visit without
 //! a user is a user of one visit, so it is session kNN there.
 
+use std::hint;
+
 use crate::ids::{ItemIdx, UserIdx};
 use crate::math::ln;
 use crate::state::State;
@@ -28,12 +30,17 @@ pub(crate) const VISITS_ASKED: usize = 50;
 /// one place for every user would not.
 const SLOTS: usize = (HISTORY_ASKED * POSTING_MAX * 2).next_power_of_two();
 
+/// So many users are looked up together.
+const TOUCHED: usize = 64;
+
 /// Reusable memory.
 #[derive(Debug, Default)]
 pub(crate) struct Nearby {
     /// Position in `found` plus one, in the slot of the user's hash or the next free one behind it.
     places: Vec<u16>,
     found: Vec<(f32, UserIdx)>,
+    /// Those as numbers, the nearest least.
+    keys: Vec<u64>,
 }
 
 impl Nearby {
@@ -80,15 +87,26 @@ impl Nearby {
 
     fn keep_nearest(&mut self, state: &State, own: Option<UserIdx>) {
         self.found.retain(|&(_, user)| Some(user) != own);
-        for (similarity, user) in &mut self.found {
-            *similarity /= (state.users.likes(*user).max(1) as f32).sqrt();
+        for found in self.found.chunks_mut(TOUCHED) {
+            // What each liked lies all over memory: asking for all first lets the processor wait for all at once.
+            hint::black_box(found.iter().fold(0, |sum, &(_, user)| sum ^ state.users.likes(user)));
+            for (similarity, user) in found {
+                *similarity /= (state.users.likes(*user).max(1) as f32).sqrt();
+            }
         }
-        let nearest_first = |a: &(f32, UserIdx), b: &(f32, UserIdx)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if self.found.len() > NEIGHBOURS {
-            self.found.select_nth_unstable_by(NEIGHBOURS - 1, nearest_first);
-            self.found.truncate(NEIGHBOURS);
+        // As numbers, which are sorted faster: likeness is above 0, so its bits are in its order.
+        let key =
+            |&(similarity, user): &(f32, UserIdx)| u64::from(!similarity.to_bits()) << 32 | u64::from(user.0);
+        self.keys.clear();
+        self.keys.extend(self.found.iter().map(key));
+        if self.keys.len() > NEIGHBOURS {
+            self.keys.select_nth_unstable(NEIGHBOURS - 1);
+            self.keys.truncate(NEIGHBOURS);
         }
         // In a fixed order, so that sums of floats come out the same wherever the users stood in the postings.
-        self.found.sort_unstable_by(nearest_first);
+        self.keys.sort_unstable();
+        self.found.clear();
+        let near = |&key: &u64| (f32::from_bits(!(key >> 32) as u32), UserIdx(key as u32));
+        self.found.extend(self.keys.iter().map(near));
     }
 }

@@ -6,24 +6,22 @@
 
 use std::hint;
 
-use crate::cooccurrence::{Pair, Pairs};
+use super::strongest::Strongest;
+use crate::cooccurrence::Columns;
 use crate::hot::{LIVES, Logs};
 use crate::ids::{ItemIdx, UserIdx};
-use crate::math;
 use crate::models::set::{Models, Off};
 use crate::models::user_knn::{self, Nearby};
 use crate::models::{COOCCURRENCE, COSINE, LLR, PERSONAL, Question, RULES, Scored, USER_KNN, WALK};
 use crate::models::{cooccurrence, item_cosine, llr, rules, walk};
 use crate::state::State;
+use crate::state::items::Reach;
 
 /// How far back the history is asked.
 pub(crate) const HISTORY_ASKED: usize = 50;
 
 /// How many of the hottest items of each half-life become candidates.
 const HOT_ASKED: usize = 40;
-
-/// How many of those that the history speaks for become candidates: the strongest.
-const PERSONAL_MAX: usize = 400;
 
 /// How many of the best items of a model with memory of its own become candidates.
 const OPTIONAL_ASKED: usize = 50;
@@ -50,7 +48,7 @@ pub(crate) struct Scratch {
     pub(crate) history: Vec<ItemIdx>,
     /// The candidates.
     pub(crate) items: Vec<ItemIdx>,
-    /// Their scores by model, in the order of `items`.
+    /// Their scores by model, in the order of `items`; behind those, zeros.
     pub(crate) rows: Vec<Row>,
     /// What the fusion makes of the scores: feature by feature, each in the order of `items`.
     pub(crate) features: Vec<f32>,
@@ -59,7 +57,7 @@ pub(crate) struct Scratch {
     /// Scores and items packed for ranking.
     pub(crate) keys: Vec<u64>,
     /// Position in `items` plus one, by item; 0 for those that are no candidates.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
     /// What the models with memory of their own say, each sorted best first; by column of the fusion.
     scored: Vec<Scored>,
     /// The same as shares of each one's greatest: column by column, each in the order of `items`.
@@ -67,8 +65,8 @@ pub(crate) struct Scratch {
     pub(crate) nearby: Nearby,
     /// What the first step found, with its strength: where the second starts.
     first: Vec<(f32, ItemIdx)>,
-    /// The sum of each candidate's shares.
-    together: Vec<f32>,
+    neighbours: Neighbours,
+    pub(super) strongest: Strongest,
     /// By model, 1 over its greatest score among all candidates, before any were dropped; 0 for those that are off.
     pub(crate) scale: Lanes,
     /// The models that are off.
@@ -112,135 +110,47 @@ impl Scratch {
     }
 
     fn clear(&mut self, items: usize) {
+        self.rows[..self.items.len()].fill(Row::default());
         for item in self.items.drain(..) {
             self.places[item.at()] = 0;
         }
-        self.rows.clear();
         if self.places.len() < items {
             self.places.resize(items, 0);
         }
     }
 
-    /// Completes the scores of pairs by what depends on the candidate alone, and finds each model's greatest.
-    fn finish(&mut self, state: &State) {
-        let mut greatest = Lanes::default();
-        for (&item, row) in self.items.iter().zip(&mut self.rows) {
-            let rarity = state.items.reach(item).rarity;
-            row.0[COSINE] *= rarity;
-            row.0[COOCCURRENCE] *= rarity;
-            row.0[WALK] *= rarity;
-            for (most, &value) in greatest.iter_mut().zip(&row.0) {
-                *most = if value > *most { value } else { *most };
-            }
-        }
-        self.scale = greatest.map(|most| if most > 0.0 { 1.0 / most } else { 0.0 });
-        self.scale.iter_mut().zip(&self.off).filter(|(_, off)| **off).for_each(|(scale, _)| *scale = 0.0);
-    }
-
-    /// Keeps the [`PERSONAL_MAX`] strongest candidates: all that follows costs a fraction, and what is worth showing
-    /// is far within them.
-    fn keep_strongest(&mut self, state: &State, sketch: &Sketch) {
-        if self.items.len() <= PERSONAL_MAX {
-            return;
-        }
-        let log_greatest = state.hot.greatest_logs();
-        let scale = self.scale;
-        let weights: Lanes = std::array::from_fn(|lane| scale[lane] * sketch.shares[lane]);
-        let is_off = |life: usize| self.off[PERSONAL + life];
-        let popular: Logs = std::array::from_fn(|life| if is_off(life) { 0.0 } else { sketch.popular[life] });
-        self.scores.resize(self.rows.len(), 0.0);
-        self.together.resize(self.rows.len(), 0.0);
-        for ((row, score), together) in self.rows.iter().zip(&mut self.scores).zip(&mut self.together) {
-            *score = math::dot(&row.0, &weights);
-            *together = math::dot(&row.0, &scale).max(f32::MIN_POSITIVE);
-        }
-        // In passes, because logarithms side by side are taken several at a time.
-        for (score, &together) in self.scores.iter_mut().zip(&self.together) {
-            *score += sketch.log * math::ln(together);
-        }
-        for (score, &item) in self.scores.iter_mut().zip(&self.items) {
-            let logs = state.hot.logs(item);
-            let shares: Logs = std::array::from_fn(|life| (logs[life] - log_greatest[life]).max(LOG_MIN));
-            *score += math::dot(&shares, &popular);
-        }
-        let best = Best::of(&self.scores, PERSONAL_MAX);
-        let mut kept = 0;
-        for place in 0..self.items.len() {
-            // Written whether it is kept or not: which one it is nobody could predict.
-            let (item, keep) = (self.items[place], best.has(self.scores[place]));
-            self.items[kept] = item;
-            self.rows[kept] = self.rows[place];
-            kept += usize::from(keep);
-            self.places[item.at()] = if keep { kept as u32 } else { 0 };
-        }
-        self.items.truncate(kept);
-        self.rows.truncate(kept);
-    }
-
-    /// Adds what is said of each neighbour to its scores.
-    fn add_rows(&mut self, pairs: &Pairs, own: ItemIdx, said: impl Fn(&Pair) -> Lanes) {
+    /// Adds what is said of each item to its scores by `N` models, from the column `FIRST` on.
+    fn add<const FIRST: usize, const N: usize>(&mut self, items: &[ItemIdx], said: &[[f32; N]]) {
         // Room for all to be new, given back below, so that none needs a branch that nobody could predict.
         let mut next = self.items.len();
-        let neighbours = pairs.degree(own);
-        self.items.resize(next + neighbours, ItemIdx::default());
-        self.rows.resize(next + neighbours, Row::default());
-        pairs.each_neighbour(own, |pair| {
-            let place = &mut self.places[pair.item.at()];
-            self.items[next] = pair.item;
+        let most = next + items.len();
+        self.items.resize(most, ItemIdx::default());
+        if self.rows.len() < most {
+            self.rows.resize(most, Row::default());
+        }
+        let (places, all, rows) = (&mut self.places[..], &mut self.items[..], &mut self.rows[..]);
+        for (&item, said) in items.iter().zip(said) {
+            let place = &mut places[item.at()];
+            all[next] = item;
             next += usize::from(*place == 0);
-            *place = if *place == 0 { next as u32 } else { *place };
-            let row = &mut self.rows[*place as usize - 1].0;
-            row.iter_mut().zip(said(&pair)).for_each(|(sum, value)| *sum += value);
-        });
+            let own = if *place == 0 { next as u32 } else { *place };
+            *place = own;
+            let row = &mut rows[own as usize - 1].0[FIRST..FIRST + N];
+            row.iter_mut().zip(said).for_each(|(sum, value)| *sum += value);
+        }
         self.items.truncate(next);
-        self.rows.truncate(next);
     }
 
     fn row(&mut self, item: ItemIdx) -> &mut Lanes {
         let place = &mut self.places[item.at()];
         if *place == 0 {
             self.items.push(item);
-            self.rows.push(Row::default());
+            if self.rows.len() < self.items.len() {
+                self.rows.push(Row::default());
+            }
             *place = self.items.len() as u32;
         }
         &mut self.rows[*place as usize - 1].0
-    }
-}
-
-/// Which scores are among the best: all from a bound on that so many reach, to within a thousandth of the scores'
-/// spread. Counting by buckets is several times as fast as finding the bound exactly.
-struct Best {
-    least: f32,
-    /// Buckets to one unit of score.
-    scale: f32,
-    from: usize,
-}
-
-impl Best {
-    const BUCKETS: usize = 1024;
-
-    /// The best of `scores`, `count` or a few more.
-    fn of(scores: &[f32], count: usize) -> Self {
-        let (least, most) = math::bounds(scores);
-        let scale = if most > least { Self::BUCKETS as f32 / (most - least) } else { 0.0 };
-        let mut best = Self { least, scale, from: 0 };
-        let mut counts = [0u32; Self::BUCKETS];
-        scores.iter().for_each(|&score| counts[best.bucket(score)] += 1);
-        let mut found = 0;
-        let enough = counts.iter().rposition(|&here| {
-            found += here as usize;
-            found >= count
-        });
-        best.from = enough.unwrap_or(0);
-        best
-    }
-
-    fn has(&self, score: f32) -> bool {
-        self.bucket(score) >= self.from
-    }
-
-    fn bucket(&self, score: f32) -> usize {
-        (((score - self.least) * self.scale) as i32 as usize).min(Self::BUCKETS - 1)
     }
 }
 
@@ -348,35 +258,81 @@ fn add_hottest(state: &State, scratch: &mut Scratch) {
     }
 }
 
+/// The neighbours of one item of the history, and what is said of them.
+#[derive(Debug, Default)]
+struct Neighbours {
+    columns: Columns,
+    /// How many users came to each.
+    users: Vec<f32>,
+    /// The logarithm of that.
+    logs: Vec<f32>,
+    /// By the models of the first columns.
+    said: Vec<[f32; 4]>,
+}
+
+/// What an item of the history and its place there have to do with what is said of a neighbour: by model, a factor.
+struct Factors {
+    said: [f32; 4],
+    /// Of all users, those who came to the item.
+    share: f32,
+    log_share: f32,
+}
+
+impl Neighbours {
+    /// Looks up how many users came to each.
+    fn look_up(&mut self, reach: &[Reach]) {
+        self.users.resize(self.columns.items.len(), 0.0);
+        self.logs.resize(self.columns.items.len(), 0.0);
+        for ((item, users), log) in self.columns.items.iter().zip(&mut self.users).zip(&mut self.logs) {
+            let own = &reach[item.at()];
+            (*users, *log) = (own.users, own.log);
+        }
+    }
+
+    /// Says it of all, number by number: a processor does several at a time.
+    fn say(&mut self, factors: &Factors) {
+        let count = self.columns.items.len();
+        let [counts, weights, forwards, users, logs] =
+            [&self.columns.counts, &self.columns.weights, &self.columns.forwards, &self.users, &self.logs]
+                .map(|column| &column[..count]);
+        let Factors { said, share, log_share } = *factors;
+        self.said.clear();
+        self.said.extend((0..count).map(|at| {
+            let mut own = [0.0; 4];
+            own[COSINE] = said[COSINE] * item_cosine::value(counts[at]);
+            own[LLR] = said[LLR] * llr::value(counts[at], share * users[at], log_share + logs[at]);
+            own[COOCCURRENCE] = said[COOCCURRENCE] * cooccurrence::value(weights[at]);
+            own[RULES] = said[RULES] * rules::value(forwards[at]);
+            own
+        }));
+    }
+}
+
 fn walk_rows(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     let total = state.users.with_likes().max(1);
     let (log_total, total) = (llr::log_of(total), total as f32);
-    let mut decays = [1.0f32; PERSONAL];
+    let mut decays = [1.0f32; 4];
     let asked = || history.iter().take(HISTORY_ASKED);
     // Rows lie all over memory: asking for all of them first lets the processor wait for all at once.
     hint::black_box(asked().fold(0, |sum, &own| sum ^ state.pairs.touch(own)));
+    let mut neighbours = std::mem::take(&mut scratch.neighbours);
     for &own in asked() {
-        let reach = state.items.reach(own);
-        let cosine = decays[COSINE] * reach.rarity;
-        let closeness = decays[COOCCURRENCE] * reach.rarity;
-        let following = decays[RULES] * rules::factor(reach.users);
-        let share = reach.users as f32 / total;
-        let log_share = reach.log - log_total;
-        scratch.add_rows(&state.pairs, own, |pair| {
-            let other = state.items.reach(pair.item);
-            let mut said = Lanes::default();
-            said[COSINE] = cosine * item_cosine::value(pair);
-            said[LLR] =
-                decays[LLR] * llr::value(pair.count, share * other.users as f32, log_share + other.log);
-            said[COOCCURRENCE] = closeness * cooccurrence::value(pair);
-            said[RULES] = following * rules::value(pair);
-            said
-        });
+        let reach = &state.items.reach()[own.at()];
+        let mut factors =
+            Factors { said: decays, share: reach.users / total, log_share: reach.log - log_total };
+        factors.said[COSINE] *= item_cosine::factor(reach.users);
+        factors.said[COOCCURRENCE] *= item_cosine::factor(reach.users);
+        factors.said[RULES] *= rules::factor(reach.users);
+        state.pairs.columns(own, &mut neighbours.columns);
+        neighbours.look_up(state.items.reach());
+        neighbours.say(&factors);
+        scratch.add::<0, 4>(&neighbours.columns.items, &neighbours.said);
         decays[COSINE] *= item_cosine::DECAY;
         decays[LLR] *= llr::DECAY;
         decays[COOCCURRENCE] *= cooccurrence::DECAY;
         decays[RULES] *= rules::DECAY;
     }
+    scratch.neighbours = neighbours;
 }
 
 fn ask_users(state: &State, history: &[ItemIdx], own: Option<UserIdx>, scratch: &mut Scratch) {
@@ -404,45 +360,26 @@ fn walk_on(state: &State, history: &[ItemIdx], scratch: &mut Scratch) {
     let mut first = std::mem::take(&mut scratch.first);
     first.clear();
     for (&item, row) in scratch.items.iter().zip(&scratch.rows) {
-        let rarity = state.items.reach(item).rarity;
+        let rarity = item_cosine::factor(state.items.reach()[item.at()].users);
         first.push((row.0[COOCCURRENCE] * rarity * rarity, item));
     }
     first.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut neighbours = std::mem::take(&mut scratch.neighbours);
     let mut left = walk::PAIRS_MAX;
     for &(strength, item) in first.iter().take_while(|&&(strength, _)| strength > 0.0) {
         let Some(rest) = left.checked_sub(state.pairs.degree(item)) else { break };
         left = rest;
-        scratch.add_rows(&state.pairs, item, |pair| {
-            let mut said = Lanes::default();
-            said[WALK] = strength * cooccurrence::value(pair);
-            said
-        });
+        state.pairs.columns(item, &mut neighbours.columns);
+        let weights = &mut neighbours.columns.weights;
+        weights.iter_mut().for_each(|weight| *weight = strength * cooccurrence::value(*weight));
+        scratch.add::<WALK, 1>(&neighbours.columns.items, weights.as_chunks().0);
     }
+    scratch.neighbours = neighbours;
     scratch.first = first;
     scratch.rows[..reached].iter_mut().for_each(|row| row.0[WALK] = 0.0);
     for &item in history {
         if let Some(place) = scratch.find(item) {
             scratch.rows[place].0[WALK] = 0.0;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_best_are_those_of_a_sort_and_few_more() {
-        for (spread, count) in [(1.0, 1), (1.0, 400), (1e-20, 37), (3e20, 999), (0.0, 5)] {
-            let scores: Vec<f32> =
-                (0..1000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 8) as f32 * spread - 7.0).collect();
-            let best = Best::of(&scores, count);
-            let mut sorted = scores.clone();
-            sorted.sort_by(|a, b| b.total_cmp(a));
-            assert!(sorted[..count].iter().all(|&score| best.has(score)), "{spread} {count}");
-            let kept = scores.iter().filter(|&&score| best.has(score)).count();
-            let alike = sorted[0] == sorted[999];
-            assert!(alike || kept < count + 20, "{spread} {count}: {kept}");
         }
     }
 }

@@ -30,7 +30,7 @@ use super::candidates::{LOG_MIN, Lanes, Scratch, Sketch};
 use super::trial::{self, Trial};
 use crate::hot::LIVES;
 use crate::ids::ItemIdx;
-use crate::math::{self, exp, ln};
+use crate::math::{self, exp, greater, ln};
 use crate::models::set::Models;
 use crate::models::{COLUMNS, OPTIONAL, OPTIONALS, PERSONAL, column_name, column_of, optional_of};
 use crate::state::State;
@@ -143,15 +143,20 @@ impl Fusion {
             let (shares, logs) = two(&mut scratch.features, count, OWN + 2 * column, OWN + 2 * column + 1);
             shares.copy_from_slice(said);
             for (log, share) in logs.iter_mut().zip(said) {
-                *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
+                *log = log_feature(ln(greater(*share, f32::MIN_POSITIVE)));
             }
         }
         for column in 0..PERSONAL {
             let (shares, logs) = two(&mut scratch.features, count, column, LOGS + column);
             let scale = scratch.scale[column];
+            if scale == 0.0 {
+                shares.fill(0.0);
+                logs.fill(log_feature(LOG_MIN));
+                continue;
+            }
             shares.iter_mut().zip(&scratch.rows).for_each(|(share, row)| *share = row.0[column] * scale);
             for (log, share) in logs.iter_mut().zip(shares) {
-                *log = log_feature(ln(share.max(f32::MIN_POSITIVE)));
+                *log = log_feature(ln(greater(*share, f32::MIN_POSITIVE)));
             }
         }
         let greatest = state.hot.greatest_logs();
@@ -191,7 +196,8 @@ impl Fusion {
         }
         match choice {
             ModelChoice::Column(column) if column < PERSONAL => {
-                scratch.scores.extend(scratch.rows.iter().map(|row| row.0[column]));
+                let rows = scratch.items.iter().zip(&scratch.rows);
+                scratch.scores.extend(rows.map(|(_, row)| row.0[column]));
             }
             ModelChoice::Column(column) => {
                 let life = column - PERSONAL;
@@ -358,7 +364,7 @@ fn lanes(weights: &[f32]) -> Lanes {
 }
 
 fn log_feature(log: f32) -> f32 {
-    1.0 - log.max(LOG_MIN) / LOG_MIN
+    1.0 - greater(log, LOG_MIN) / LOG_MIN
 }
 
 /// Two features at once, the first standing before the second.

@@ -15,4 +15,5 @@ pub(crate) mod filter;
 pub(crate) mod fuse;
 pub(crate) mod reasons;
 pub(crate) mod spread;
+mod strongest;
 pub(crate) mod trial;

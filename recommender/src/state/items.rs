@@ -12,6 +12,8 @@ use crate::ingest::entity::ItemEntity;
 pub struct Items {
     ids: IdMap,
     items: Vec<Item>,
+    /// Users who came to each.
+    users: Vec<u32>,
     reach: Vec<Reach>,
     categories: IdMap,
     /// Items of each category, in order of index.
@@ -21,23 +23,16 @@ pub struct Items {
 /// How many users came to an item, in the forms that ranking reads: together, because it reads them for every
 /// neighbour of every item of a history.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(align(16))]
 pub(crate) struct Reach {
     /// Users.
-    pub(crate) users: u32,
+    pub(crate) users: f32,
     /// Their logarithm, of 1 if there are none.
     pub(crate) log: f32,
-    /// 1/√users, of 1 if there are none.
-    pub(crate) rarity: f32,
 }
 
 impl Reach {
     fn of(users: u32) -> Self {
-        Self {
-            users,
-            log: crate::models::llr::log_of(users),
-            rarity: crate::models::item_cosine::factor(users),
-        }
+        Self { users: users as f32, log: crate::models::llr::log_of(users) }
     }
 }
 
@@ -94,12 +89,12 @@ impl Items {
 
     /// Users who came to an item: n_i of the contingency tables.
     pub fn users(&self, item: ItemIdx) -> u32 {
-        self.reach[item.at()].users
+        self.users[item.at()]
     }
 
-    /// The same, ready for ranking.
-    pub(crate) fn reach(&self, item: ItemIdx) -> Reach {
-        self.reach[item.at()]
+    /// The same of every item, by index, ready for ranking.
+    pub(crate) fn reach(&self) -> &[Reach] {
+        &self.reach
     }
 
     /// An item's attributes, if there are any.
@@ -147,6 +142,7 @@ impl Items {
         let (index, new) = self.ids.get_or_insert(id)?;
         if new {
             push(&mut self.items, Item::default());
+            push(&mut self.users, 0);
             push(&mut self.reach, Reach::of(0));
         }
         Some(ItemIdx(index))
@@ -162,6 +158,7 @@ impl Items {
     pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         self.ids.renumber(renumbering);
         renumbering.compact(&mut self.items);
+        renumbering.compact(&mut self.users);
         renumbering.compact(&mut self.reach);
         for members in &mut self.members {
             members.retain_mut(|item| match renumbering.item(*item) {
@@ -176,7 +173,7 @@ impl Items {
     }
 
     pub(crate) fn uncount_user(&mut self, item: ItemIdx) {
-        self.reach[item.at()] = Reach::of(self.users(item).saturating_sub(1));
+        self.set_users(item, self.users(item).saturating_sub(1));
     }
 
     pub(crate) fn seen(&mut self, item: ItemIdx, time_ms: i64) {
@@ -185,7 +182,12 @@ impl Items {
     }
 
     pub(crate) fn count_user(&mut self, item: ItemIdx) {
-        self.reach[item.at()] = Reach::of(self.users(item).saturating_add(1));
+        self.set_users(item, self.users(item).saturating_add(1));
+    }
+
+    fn set_users(&mut self, item: ItemIdx, users: u32) {
+        self.users[item.at()] = users;
+        self.reach[item.at()] = Reach::of(users);
     }
 
     /// Replaces an item's attributes. `categories_max`: how many categories there may be.
@@ -234,6 +236,7 @@ impl Items {
         self.ids.size_bound()
             + self.categories.size_bound()
             + steady::<Item>(self.items.len())
+            + steady::<u32>(self.users.len())
             + steady::<Reach>(self.reach.len())
             + members
             + attributes.map(bound_of).sum::<usize>()
@@ -246,6 +249,7 @@ impl Items {
         self.ids.size_bytes()
             + self.categories.size_bytes()
             + self.items.capacity() * size_of::<Item>()
+            + self.users.capacity() * 4
             + self.reach.capacity() * size_of::<Reach>()
             + members
             + attributes
@@ -283,9 +287,9 @@ impl Snapshot for Items {
     fn save(&self, out: &mut Writer) {
         self.ids.save(out);
         self.categories.save(out);
-        for (item, reach) in self.items.iter().zip(&self.reach) {
+        for (item, &users) in self.items.iter().zip(&self.users) {
             out.i64(item.last_ms);
-            out.u32(reach.users);
+            out.u32(users);
             out.u8(u8::from(item.attributes.is_some()));
             if let Some(attributes) = &item.attributes {
                 save_attributes(attributes, out);
@@ -300,7 +304,9 @@ impl Snapshot for Items {
             Self { members: vec![Vec::new(); categories.len()], ids, categories, ..Self::default() };
         for index in 0..items.ids.len() as u32 {
             let mut item = Item { last_ms: input.i64()?, attributes: None };
-            items.reach.push(Reach::of(input.u32()?));
+            let users = input.u32()?;
+            items.users.push(users);
+            items.reach.push(Reach::of(users));
             if input.u8()? != 0 {
                 let attributes = load_attributes(input)?;
                 for &number in &attributes.categories {
