@@ -4,19 +4,21 @@
 //! cargo bench -p kindred-recommender --bench speed
 //! USERS=1000000 ITEMS=100000 EVENTS=5000000 cargo bench -p kindred-recommender --bench speed
 //! SET=recommender.cooccurrence.row.max=40 cargo bench -p kindred-recommender --bench speed
+//! USERS=20000000 ITEMS=1000000 EVENTS=10000000 SET=recommender.memory.max=200000000 cargo bench …
 //! perf record -g target/release/deps/speed-*      # to see where the time goes
 //! ```
 //!
 //! One thread, made-up behaviour from a fixed seed: users have a taste (a slice of the catalogue) and popularity
 //! falls off as 1/rank, over the whole and within each taste. Reported: events learnt a second, decoded and as
-//! JSON bytes; the distribution of the time of one answer with the full state; bytes by part. Times are the thread's
+//! JSON bytes; the distribution of the time of one answer with the full state; bytes by part, which `recommender.memory.max`
+//! is held against after every hundredth of the events. Times are the thread's
 //! processor time, which other programs on the machine disturb little.
 #![allow(clippy::print_stdout, reason = "a bench reports to the terminal")]
 #![allow(missing_docs, reason = "not a library")]
 
 use std::time::Duration;
 
-use recommender::{Config, Event, Incoming, Position, Recommender, Request};
+use recommender::{Config, Event, Incoming, Position, Recommender, Report, Request};
 use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
@@ -103,7 +105,9 @@ fn config() -> Config {
 fn learn(recommender: &mut Recommender, shape: &Shape) {
     let mut random = Random(1);
     let tenth = shape.events / 10;
+    let max = most_bytes();
     for part in 0..10 {
+        let (mut weighing, mut most) = (Duration::ZERO, 0);
         let start = Start::now();
         for n in 0..tenth {
             let (user, item) = act(&mut random, shape);
@@ -116,10 +120,36 @@ fn learn(recommender: &mut Recommender, shape: &Shape) {
             };
             let position = Position { source: "user_behavior-0", offset: n as i64 };
             recommender.apply(&event, position, event.time_ms).expect("the event is valid");
+            if max > 0 && (n + 1).is_multiple_of(tenth.div_ceil(10)) {
+                let start = Start::now();
+                let held = held(&recommender.report());
+                assert!(held <= max, "{held} bytes held of {max} allowed");
+                most = most.max(held);
+                weighing += start.elapsed();
+            }
         }
-        let rate = tenth as f64 / start.elapsed().as_secs_f64();
-        println!("learn, tenth {}: {rate:.0} events/s", part + 1);
+        let rate = tenth as f64 / (start.elapsed() - weighing).as_secs_f64();
+        let report = recommender.report();
+        let most = if max > 0 { format!(", of at most {:.1}", most as f64 / 1e6) } else { String::new() };
+        println!(
+            "learn, tenth {}: {rate:.0} events/s; {:.1} MB held{most}; {} users, {} items",
+            part + 1,
+            held(&report) as f64 / 1e6,
+            report.users,
+            report.items
+        );
     }
+}
+
+/// What `recommender.memory.max` allows; 0: anything.
+fn most_bytes() -> usize {
+    let set = std::env::var("SET").unwrap_or_default();
+    let max = set.split(';').find_map(|setting| setting.strip_prefix("recommender.memory.max="));
+    max.map_or(0, |max| max.parse().expect("a number of bytes"))
+}
+
+fn held(report: &Report) -> usize {
+    report.bytes.iter().map(|part| part.1).sum()
 }
 
 fn learn_json(recommender: &mut Recommender, shape: &Shape) {
@@ -176,11 +206,10 @@ fn resident() -> Option<usize> {
 fn weigh(recommender: &Recommender) {
     let report = recommender.report();
     println!("{} users, {} items, {} pairs", report.users, report.items, report.pairs);
-    let total: usize = report.bytes.iter().map(|part| part.1).sum();
     for (part, bytes) in &report.bytes {
         println!("{part}: {:.1} MB", *bytes as f64 / 1e6);
     }
-    println!("in all: {:.1} MB", total as f64 / 1e6);
+    println!("in all: {:.1} MB", held(&report) as f64 / 1e6);
     if let Some(bytes) = resident() {
         println!("resident: {:.1} MB", bytes as f64 / 1e6);
     }

@@ -39,6 +39,9 @@ pub const HALF_LIVES_MS: [f64; LIVES] = [
 /// How many half-lives are kept.
 pub const LIVES: usize = 8;
 
+/// The position of the sum that loses half in a week.
+pub(crate) const WEEK: usize = 4;
+
 /// The position of the sum that never fades.
 pub const ALL_TIME: usize = LIVES - 1;
 
@@ -281,11 +284,11 @@ impl Hot {
     }
 
     /// Makes every list of the windows as short as can be.
-    pub(crate) fn merge(&mut self) {
-        self.windows.iter_mut().for_each(Window::merge);
+    pub(crate) fn pack(&mut self) {
+        self.windows.iter_mut().for_each(Window::pack);
     }
 
-    /// Most bytes that so many items may take, right after [`Hot::merge`].
+    /// Most bytes that so many items may take, right after [`Hot::pack`].
     pub(crate) fn size_bound(&self) -> usize {
         let windows: usize = self.windows.iter().map(Window::size_bound).sum();
         steady::<Sums>(self.sums.len())

@@ -482,9 +482,9 @@ fn what_is_most_acted_on_is_known_though_its_items_were_dropped() {
     let mut recommender = Recommender::new(config.clone());
     let life = |recommender: &mut Recommender, from: i64, to: i64| {
         for n in from..to {
-            // `old` is half of all acts in the first third, and then no more.
+            // `old` is half of all acts in the first third, and then no more: after five months it counts as nothing.
             let item = if n < 1000 && n % 2 == 0 { "old".to_owned() } else { format!("passing-{n}") };
-            click(recommender, &format!("u{}", n % 100), &item, n * 1000);
+            click(recommender, &format!("u{}", n % 100), &item, n * 7_200_000);
         }
     };
     life(&mut recommender, 0, 3000);

@@ -234,9 +234,10 @@ pub const ROWS: &[ConfigRow] = &[
     },
     ConfigRow {
         key: "recommender.memory.max",
-        doc: "Most bytes of what is learnt, going by how much there is of it: less is held. Beyond it the twentieth of \
-              the users or of the items that was idle longest is forgotten, of whichever take more. 0: as many bytes \
-              as the other bounds allow. Models with memory of their own come on top.",
+        doc: "Most bytes of what is learnt, going by how much there is of it: less is held. Beyond it whatever takes \
+              most gives way: the users idle longest, the items least acted on lately, or the weakest neighbours of the \
+              items that have most. 0: as many bytes as the other bounds allow. Models with memory of their own come \
+              on top.",
         get: |c| c.memory_max.to_string(),
         set: |c, v| put(&mut c.memory_max, within(v, 0, 1 << 40)),
         expected: "0 to 1099511627776",
@@ -250,7 +251,7 @@ pub const ROWS: &[ConfigRow] = &[
     },
     ConfigRow {
         key: "recommender.items.max",
-        doc: "Most items kept. Beyond it the twentieth that was idle longest is forgotten.",
+        doc: "Most items kept. Beyond it the twentieth least acted on lately is forgotten.",
         get: |c| c.items_max.to_string(),
         set: |c, v| put(&mut c.items_max, within(v, 20, 1 << 26)),
         expected: "20 to 67108864",

@@ -28,6 +28,9 @@ use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 /// Units of weight: `weight` and `forward` count 1/4096.
 pub const UNIT: f32 = 4096.0;
 
+/// So many neighbours are left to each item where memory is short.
+const FEW: usize = 4;
+
 /// Distances beyond this weigh like this one.
 const DISTANCE_MAX: usize = 4096;
 
@@ -134,6 +137,20 @@ impl Pairs {
     pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         renumbering.compact(&mut self.rows);
         self.rows.iter_mut().for_each(|row| row.renumber(renumbering));
+    }
+
+    /// Drops the weakest neighbours of all items that have more than a certain number, so that there are `bytes` less. False
+    /// if each would have fewer than a few.
+    pub(crate) fn thin(&mut self, bytes: usize) -> bool {
+        let longest = self.rows.iter().map(Row::len).max().unwrap_or(0);
+        let enough = |max: usize| self.rows.iter().map(|row| row.saved_by(max)).sum::<usize>() >= bytes;
+        let (mut from, mut to) = (FEW, longest);
+        while from < to {
+            let middle = usize::midpoint(from, to).max(from + 1);
+            if enough(middle) { from = middle } else { to = middle - 1 }
+        }
+        self.rows.iter_mut().for_each(|row| row.thin(from));
+        from < longest
     }
 
     /// The neighbours of an item, in no particular order.
@@ -267,5 +284,27 @@ mod tests {
             }
         }
         assert_eq!(again.len(), pairs.len());
+    }
+
+    #[test]
+    fn the_longest_rows_give_way_first() {
+        let mut pairs = Pairs::default();
+        let ring = |n: u32, step: u32| (1..=10).map(|d| ItemIdx((n + d * step) % 97)).collect::<Vec<_>>();
+        // A hundred items in a circle, and one that all of them meet.
+        for n in 0..97u32 {
+            pairs.learn(ItemIdx(n), &ring(n, 1), true, 400);
+            pairs.learn(ItemIdx(n), &[ItemIdx(97)], true, 400);
+        }
+        let (bound, short) = (pairs.size_bound(), pairs.degree(B));
+        assert_eq!(pairs.degree(ItemIdx(97)), 97);
+        assert!(pairs.thin(400) && pairs.size_bound() <= bound - 400);
+        assert!(pairs.degree(ItemIdx(97)) < 97 && pairs.degree(B) == short);
+        assert!(pairs.thin(10_000) && pairs.size_bound() <= bound - 10_000);
+        // The closest are left.
+        assert!(
+            pairs.degree(B) < short && pairs.pair(B, C).is_some() && pairs.pair(B, ItemIdx(11)).is_none()
+        );
+        assert!(pairs.thin(usize::MAX) && pairs.degree(B) == FEW && !pairs.thin(1), "there is an end to it");
+        assert!(pairs.size_bytes() <= pairs.size_bound());
     }
 }

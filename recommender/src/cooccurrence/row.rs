@@ -155,13 +155,29 @@ impl Row {
         *self = Self::of(&pairs, pairs.len());
     }
 
+    /// Drops all but the `max` strongest.
+    pub(super) fn thin(&mut self, max: usize) {
+        if self.len() > max {
+            let mut pairs: Vec<Pair> = self.pairs().collect();
+            keep_strongest(&mut pairs, max);
+            *self = Self::of(&pairs, Self::roomy(max));
+        }
+    }
+
+    /// How many bytes that saves.
+    pub(super) fn saved_by(&self, max: usize) -> usize {
+        let pairs = self.len();
+        if pairs > max { self.bound_of(pairs) - self.bound_of(max) } else { 0 }
+    }
+
     /// Most bytes that so many pairs may take: room for a quarter more, all of which was taken before the last cut, and for
     /// an eighth beyond that.
     pub(super) fn size_bound(&self) -> usize {
-        if self.words.is_empty() {
-            return 0;
-        }
-        let room = Self::roomy(self.len() + self.len() / 4 + 1);
+        if self.words.is_empty() { 0 } else { self.bound_of(self.len()) }
+    }
+
+    fn bound_of(&self, pairs: usize) -> usize {
+        let room = Self::roomy(pairs + pairs / 4 + 1);
         let slot = if room < 256 { 1 } else { 2 };
         room * 8 * self.shape.words() + (room + room / 2 + 1) * slot
     }
@@ -243,11 +259,11 @@ impl Row {
                 keep_strongest(&mut pairs, max);
             }
             pairs.push(new);
-            *self = Self::of(&pairs, self.room().max(Self::roomy(pairs.len())));
+            *self = Self::of(&pairs, self.room().max(Self::roomy_below(max, pairs.len())));
             return self.len() - 1;
         }
         if self.len() == self.room() {
-            let room = Self::roomy(self.len() + 1);
+            let room = Self::roomy_below(max, self.len() + 1);
             self.words.reserve_exact((room - self.len()) * self.shape.words());
             self.rebuild(room);
         }
@@ -267,6 +283,11 @@ impl Row {
     /// For how many pairs to make room where there are `pairs`.
     fn roomy(pairs: usize) -> usize {
         pairs + pairs / 8 + 2
+    }
+
+    /// The same where a row is cut to `max` once there are a quarter more.
+    fn roomy_below(max: usize, pairs: usize) -> usize {
+        Self::roomy(pairs).min(max + max / 4).max(pairs)
     }
 
     /// The place of the pair with an item.

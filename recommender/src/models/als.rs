@@ -131,7 +131,7 @@ impl Als {
                 continue;
             }
             let mut rows = Vec::new();
-            for &user in state.postings.users(item).iter().rev().take(USERS_ASKED) {
+            for user in state.postings.users(item).rev().take(USERS_ASKED) {
                 rows.extend(self.fold_in(&state.users.liked(user)).unwrap_or_default());
             }
             if !rows.is_empty() {

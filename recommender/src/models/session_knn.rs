@@ -52,7 +52,7 @@ fn nearest(question: &Question<'_>) -> Vec<Near> {
     let mut found: Vec<Near> = Vec::new();
     for (back, &item) in (0..).zip(asked) {
         let position = (asked.len() - back as usize) as f32 / asked.len() as f32;
-        for &user in state.postings.users(item) {
+        for user in state.postings.users(item) {
             let place = *places.entry(user).or_insert_with(|| {
                 // Newest first: the first shared item met is the latest.
                 found.push(Near { likeness: 0.0, back, user });

@@ -58,7 +58,7 @@ impl Nearby {
         let mut decay = 1.0;
         for &item in history.iter().take(HISTORY_ASKED) {
             let idf = ln(total / state.items.users(item).max(1) as f32).max(0.0) + 0.1;
-            for &user in state.postings.users(item) {
+            for user in state.postings.users(item) {
                 self.add(user, decay * idf);
             }
             decay *= DECAY;

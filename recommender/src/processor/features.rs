@@ -34,6 +34,7 @@ use crate::ids::{IdMap, Renumbering};
 use crate::recommender::{Recommender, Seen, split_tenant, tenant_key};
 use crate::serving::ask::AskError;
 use crate::serving::parameters::{Form, Parameter, Parameters};
+use crate::state::memory::twentieth;
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 const DAY_MS: f64 = 86_400_000.0;
@@ -241,7 +242,7 @@ impl Counted {
     /// Drops the twentieth that was idle longest.
     fn make_room(&mut self) {
         let last: Vec<i64> = self.counts.iter().map(|counts| i64::from(counts.last)).collect();
-        let renumbering = Renumbering::dropping_least(&last, 20);
+        let renumbering = Renumbering::dropping_least(&last, twentieth(last.len()));
         self.ids.renumber(&renumbering);
         renumbering.compact(&mut self.counts);
         let changed = std::mem::take(&mut self.changed).into_iter();

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::Recommender;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
+use crate::state::memory::{self, steady};
 use crate::state::snapshot::{Reader, SnapshotError, Writer};
 
 /// Keys whose output has changed since they were last taken.
@@ -113,6 +114,16 @@ impl Changed {
         self.forgotten = self.forgotten.iter().filter_map(|&user| renumbering.index(user)).collect();
     }
 
+    /// Most bytes where there are so many users and items.
+    pub(super) fn size_bound(users: usize, items: usize) -> usize {
+        Queue::size_bound(users) + Queue::size_bound(items)
+    }
+
+    /// Bytes held, by capacity.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.users.size_bytes() + self.items.size_bytes()
+    }
+
     pub(super) fn save(&self, out: &mut Writer) {
         for queue in [&self.users, &self.items] {
             out.u32(queue.queue.len() as u32);
@@ -153,18 +164,33 @@ impl Changed {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     queue: VecDeque<u32>,
-    waiting: Vec<bool>,
+    /// A bit for each key: whether it stands in the queue.
+    waiting: Vec<u64>,
 }
 
 impl Queue {
     pub(super) fn add(&mut self, key: u32) {
-        let at = key as usize;
-        if self.waiting.len() <= at {
-            self.waiting.resize(at + 1, false);
+        let (word, bit) = (key as usize / 64, 1 << (key % 64));
+        if self.waiting.len() <= word {
+            let more = word + 1 - self.waiting.len();
+            memory::extend(&mut self.waiting, more, || 0);
         }
-        if !std::mem::replace(&mut self.waiting[at], true) {
+        if self.waiting[word] & bit == 0 {
+            self.waiting[word] |= bit;
+            if self.queue.len() == self.queue.capacity() {
+                self.queue.reserve_exact(self.queue.len() / 8 + 16);
+            }
             self.queue.push_back(key);
         }
+    }
+
+    /// Most bytes where there are `keys`.
+    fn size_bound(keys: usize) -> usize {
+        steady::<u32>(keys) + steady::<u64>(keys.div_ceil(64))
+    }
+
+    fn size_bytes(&self) -> usize {
+        4 * self.queue.capacity() + 8 * self.waiting.capacity()
     }
 
     pub(super) fn renumber(&mut self, renumbering: &Renumbering) {
@@ -176,6 +202,6 @@ impl Queue {
     fn take(&mut self, limit: usize) -> impl Iterator<Item = u32> {
         let count = limit.min(self.queue.len());
         let waiting = &mut self.waiting;
-        self.queue.drain(..count).inspect(|&key| waiting[key as usize] = false)
+        self.queue.drain(..count).inspect(|&key| waiting[key as usize / 64] &= !(1 << (key % 64)))
     }
 }

@@ -121,7 +121,7 @@ impl Recommender {
             ("users-of-items", sum(&|item| u64::from(state.items.users(item)))),
             ("events-of-items", sum(&|item| u64::from(state.hot.count(item)))),
             ("weight-of-pairs", sum(&among)),
-            ("postings", sum(&|item| u64::from(state.postings.users(item).contains(&user)))),
+            ("postings", sum(&|item| u64::from(state.postings.users(item).any(|other| other == user)))),
         ]
     }
 
@@ -234,8 +234,8 @@ mod tests {
                 let key = format!("pair {id} {}", state.items.id(pair.item));
                 counted.insert(key, [pair.count, pair.weight, pair.forward].map(u64::from).to_vec());
             }
-            let users = state.postings.users(item).iter();
-            let users: BTreeSet<&str> = users.map(|&user| state.users.id(user)).collect();
+            let users = state.postings.users(item);
+            let users: BTreeSet<&str> = users.map(|user| state.users.id(user)).collect();
             counted.insert(format!("users of {id}: {users:?}"), Vec::new());
         }
         counted.insert("people".to_owned(), vec![u64::from(state.users.with_likes())]);

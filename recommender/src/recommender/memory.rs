@@ -1,6 +1,7 @@
 //! Room for new users and items within the bounds, and what is held.
 
 use super::Recommender;
+use super::changes::Changed;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use crate::state::memory::Dropped;
 
@@ -33,7 +34,7 @@ impl Recommender {
             items: state.items.len() + of_tenants(|tenant| tenant.items),
             pairs: state.pairs.len() + of_tenants(|tenant| tenant.pairs),
             bytes: (state.size_bytes().into_iter())
-                .chain([("event-ids", self.seen.size_bytes())])
+                .chain([("changes", self.changed.size_bytes()), ("event-ids", self.seen.size_bytes())])
                 .chain(self.models.bytes())
                 .chain(self.hitters.iter().map(|hitters| ("heavy-hitters", hitters.size_bytes())))
                 .chain(self.clicks.iter().map(|clicks| ("clicks", clicks.size_bytes())))
@@ -78,7 +79,7 @@ impl Recommender {
         }
         let mut bound = self.size_bound();
         let enough = if bound > max - max / 16 { max - max / 8 } else { bound };
-        while bound > enough && self.drop_idle() {
+        while bound > enough && self.drop_idle(bound - enough) {
             bound = self.size_bound();
         }
         // With a little to spare for rows that come to need two words a pair; where nothing more can be dropped, not at
@@ -86,17 +87,19 @@ impl Recommender {
         self.room = (max - max / 32).saturating_sub(bound).max(max / 1024) as u64;
     }
 
-    /// Drops what is idle of the tenant that takes most, or of those who name none. False if there is too little.
-    fn drop_idle(&mut self) -> bool {
+    /// Drops what is idle of the tenant that takes most, or of those who name none, which may be `excess` bytes. False if
+    /// there is too little.
+    fn drop_idle(&mut self, excess: usize) -> bool {
         let own = self.own_bound();
         let tenants = self.tenants.values_mut().map(|tenant| (tenant.own_bound(), tenant));
         let part = match tenants.max_by_key(|(bound, _)| *bound) {
             Some((bound, tenant)) if bound > own => tenant,
             _ => self,
         };
-        match part.state.drop_idle() {
+        match part.state.drop_idle(excess) {
             Some(Dropped::Users(renumbering)) => part.renumber_users(&renumbering),
             Some(Dropped::Items(renumbering)) => part.renumber_items(&renumbering),
+            Some(Dropped::Neighbours) => {}
             None => return false,
         }
         true
@@ -109,7 +112,8 @@ impl Recommender {
 
     /// The same of those who name no tenant.
     fn own_bound(&mut self) -> usize {
-        self.state.size_bound().total() + self.seen.size_bound()
+        let changed = Changed::size_bound(self.state.users.len(), self.state.items.len());
+        self.state.size_bound().total() + changed + self.seen.size_bound()
     }
 
     fn renumber_users(&mut self, renumbering: &Renumbering) {

@@ -25,6 +25,14 @@ pub(crate) struct Bits {
 }
 
 impl Bits {
+    /// `count` numbers of `n` bits each.
+    pub(crate) fn of(numbers: impl Iterator<Item = u64>, count: usize, n: u32) -> Self {
+        let mut bits = Self::default();
+        bits.fit(count * n as usize);
+        (0..).step_by(n.max(1) as usize).zip(numbers).for_each(|(at, number)| bits.set(at, n, number));
+        bits
+    }
+
     /// `n` bits from `at` on, at most 64; 0 behind the end.
     pub(crate) fn get(&self, at: usize, n: u32) -> u64 {
         let (word, shift) = (at / 64, at % 64);
@@ -106,6 +114,11 @@ impl Bits {
             self.get(at + zeros as usize + 1, rest)
         };
         ((low | 1 << rest) - (1 << order), at + (zeros + 1 + rest) as usize)
+    }
+
+    /// Bytes that a string of so many bits takes.
+    pub(crate) const fn size_of(bits: usize) -> usize {
+        8 * bits.div_ceil(64).next_multiple_of(GRAIN)
     }
 
     /// Bytes held.

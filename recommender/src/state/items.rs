@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::memory::{doubling, push, steady};
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
+use crate::hot::{self, Hot};
 use crate::ids::{IdMap, ItemIdx, Renumbering};
 use crate::ingest::entity::ItemEntity;
 
@@ -148,10 +149,14 @@ impl Items {
         Some(ItemIdx(index))
     }
 
-    /// Which items to drop when there are too many: the twentieth that was idle longest.
-    pub(crate) fn idlest(&self) -> Renumbering {
-        let last: Vec<i64> = self.items.iter().map(|item| item.last_ms).collect();
-        Renumbering::dropping_least(&last, 20)
+    /// Drops the `count` items that least was done with lately, an act of a week ago counting half; of those alike, the ones
+    /// idle longest.
+    pub(crate) fn idlest(&self, count: usize, hot: &Hot) -> Renumbering {
+        // Bits of numbers that are not negative are in their order.
+        let sum = |index| hot.raw(ItemIdx(index), hot::WEEK).to_bits();
+        let last: Vec<(u64, i64)> =
+            self.items.iter().zip(0..).map(|(item, index)| (sum(index), item.last_ms)).collect();
+        Renumbering::dropping_least(&last, count)
     }
 
     /// Gives items their new indexes and drops the others.

@@ -39,9 +39,21 @@ pub(crate) const fn doubling<T>(length: usize) -> usize {
     size_of::<T>() * room
 }
 
-/// Most bytes of a table of hashed indexes: at least 7/16 of its places are taken, each of 4 bytes and one of marks.
-pub(crate) const fn table(length: usize) -> usize {
-    32 + 12 * length
+/// How many of `count` go where there are too many.
+pub(crate) const fn twentieth(count: usize) -> usize {
+    count.div_ceil(20)
+}
+
+/// How many bytes to free of a part that takes `own`, where the next largest takes `next`, so that there are `excess` bytes
+/// less in all: no more than until both would be alike if the other gave the rest.
+pub(crate) fn to_free(own: usize, next: usize, excess: usize) -> usize {
+    excess.min((own.saturating_sub(next) + excess) / 2)
+}
+
+/// How many of `count` a share of them is: at least the twentieth, those idle longest taking less than others, and at most
+/// half.
+pub(crate) fn share_of(count: usize, share: f64) -> usize {
+    ((count as f64 * share) as usize).clamp(twentieth(count), count / 2 + 1)
 }
 
 /// What the parts may take, in bytes, by what there is to drop.
@@ -49,6 +61,8 @@ pub(crate) const fn table(length: usize) -> usize {
 pub(crate) struct Bound {
     pub(crate) users: usize,
     pub(crate) items: usize,
+    /// Neighbours of items.
+    pub(crate) pairs: usize,
 }
 
 /// What was dropped.
@@ -56,11 +70,13 @@ pub(crate) struct Bound {
 pub(crate) enum Dropped {
     Users(Renumbering),
     Items(Renumbering),
+    /// The weakest, of items that had many.
+    Neighbours,
 }
 
 impl Bound {
     pub(crate) fn total(self) -> usize {
-        self.users + self.items
+        self.users + self.items + self.pairs
     }
 }
 
@@ -69,4 +85,23 @@ impl Bound {
 pub(crate) fn added(new: usize, ids: usize, met: usize) -> usize {
     // Windows, posting, history; what is kept of each user or item, ids twice as long as they are; a pair both ways.
     512 + new * (1_000 + 2 * ids) + 90 * met
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_larger_gives_until_both_are_alike() {
+        // Of what, besides what, to free how much: how much of it.
+        for (own, next, excess, freed) in
+            [(100, 50, 30, 30), (100, 90, 30, 20), (100, 100, 30, 15), (8, 0, 9, 8)]
+        {
+            assert_eq!(to_free(own, next, excess), freed, "{own} beside {next}");
+        }
+        for (count, share, dropped) in [(1000, 0.125, 125), (1000, 0.0, 50), (1000, 0.99, 501), (21, 0.0, 2)]
+        {
+            assert_eq!(share_of(count, share), dropped, "{share} of {count}");
+        }
+    }
 }

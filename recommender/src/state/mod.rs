@@ -13,6 +13,7 @@
 //!
 //! Only `apply` changes state; models read it.
 
+mod amounts;
 pub(crate) mod bits;
 pub mod decay;
 pub mod items;
@@ -31,7 +32,7 @@ use crate::hot::Hot;
 use crate::ids::{ItemIdx, Renumbering, UserIdx};
 use crate::segment::Segment;
 use items::Items;
-use memory::{Bound, Dropped};
+use memory::{Bound, Dropped, to_free};
 use notes::{Fatigue, Notes};
 use positions::Sources;
 use postings::Postings;
@@ -88,37 +89,46 @@ pub(crate) struct Limits {
 impl State {
     /// Makes room among the users, if there are `max`. The renumbering, if there was need.
     pub(crate) fn make_room_for_user(&mut self, max: usize) -> Option<Renumbering> {
-        (self.users.len() >= max).then(|| self.drop_idle_users())
+        let users = self.users.len();
+        (users >= max).then(|| self.drop_idle_users(memory::twentieth(users)))
     }
 
     /// Makes room among the items, if there are `max`. The renumbering, if there was need.
     pub(crate) fn make_room_for_item(&mut self, max: usize) -> Option<Renumbering> {
-        (self.items.len() >= max).then(|| self.drop_idle_items())
+        let items = self.items.len();
+        (items >= max).then(|| self.drop_idle_items(memory::twentieth(items)))
     }
 
-    /// Drops idle users or items, whichever take more, unless there are few of either.
-    pub(crate) fn drop_idle(&mut self) -> Option<Dropped> {
+    /// Drops idle users or items, or the weakest neighbours of items that have many, whichever take most: as many as may
+    /// take `excess` bytes. `None` if there are few of either.
+    pub(crate) fn drop_idle(&mut self, excess: usize) -> Option<Dropped> {
         const FEW: usize = 20;
         let bound = self.size_bound();
-        let (users, items) = (self.users.len() > FEW, self.items.len() > FEW);
-        match bound.users >= bound.items {
-            true if users => Some(Dropped::Users(self.drop_idle_users())),
-            _ if items => Some(Dropped::Items(self.drop_idle_items())),
-            _ if users => Some(Dropped::Users(self.drop_idle_users())),
-            _ => None,
+        let (users, items) = (self.users.len(), self.items.len());
+        if bound.pairs >= bound.users.max(bound.items)
+            && self.pairs.thin(to_free(bound.pairs, bound.users.max(bound.items), excess))
+        {
+            return Some(Dropped::Neighbours);
         }
+        if users > FEW && (bound.users >= bound.items || items <= FEW) {
+            let share =
+                to_free(bound.users, bound.items.max(bound.pairs), excess) as f64 / bound.users as f64;
+            return Some(Dropped::Users(self.drop_idle_users(memory::share_of(users, share))));
+        }
+        let share = to_free(bound.items, bound.users.max(bound.pairs), excess) as f64 / bound.items as f64;
+        (items > FEW).then(|| Dropped::Items(self.drop_idle_items(memory::share_of(items, share))))
     }
 
     /// Most bytes that the parts may take, told from lengths.
     pub(crate) fn size_bound(&mut self) -> Bound {
-        self.hot.merge();
+        self.hot.pack();
         Bound {
             users: self.users.size_bound() + self.notes.size_bound(),
             items: self.items.size_bound()
                 + self.hot.size_bound()
-                + self.pairs.size_bound()
                 + self.segments.size_bound()
-                + self.postings.size_bound(),
+                + self.postings.size_bound(self.users.len()),
+            pairs: self.pairs.size_bound(),
         }
     }
 
@@ -138,16 +148,16 @@ impl State {
         ]
     }
 
-    fn drop_idle_users(&mut self) -> Renumbering {
-        let renumbering = self.users.idlest();
+    fn drop_idle_users(&mut self, count: usize) -> Renumbering {
+        let renumbering = self.users.idlest(count);
         self.users.renumber(&renumbering);
         self.postings.renumber_users(&renumbering);
         self.notes.renumber_users(&renumbering);
         renumbering
     }
 
-    fn drop_idle_items(&mut self) -> Renumbering {
-        let renumbering = self.items.idlest();
+    fn drop_idle_items(&mut self, count: usize) -> Renumbering {
+        let renumbering = self.items.idlest(count, &self.hot);
         self.items.renumber(&renumbering);
         self.users.renumber_items(&renumbering);
         self.notes.renumber_items(&renumbering);

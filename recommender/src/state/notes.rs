@@ -258,10 +258,10 @@ mod tests {
         assert_eq!(Notes::load(&mut Reader::new(&out.into_bytes())).as_ref(), Ok(&notes));
         // Item 2999 stays as 0, user 3 as 0.
         let last: Vec<i64> = (0..3000).collect();
-        notes.renumber_items(&Renumbering::dropping_least(&last[..], 1));
+        notes.renumber_items(&Renumbering::dropping_least(&last[..], 3000));
         assert_eq!(notes, Notes::default());
         notes.hide(USER, ItemIdx(5));
-        notes.renumber_users(&Renumbering::dropping_least(&[0, 1, 2, 3], 4));
+        notes.renumber_users(&Renumbering::dropping_least(&[0, 1, 2, 3], 1));
         assert_eq!(notes.users.keys().copied().collect::<Vec<_>>(), [UserIdx(2)]);
         assert_eq!(notes.count(UserIdx(2)), 1);
         notes.forget(UserIdx(2));

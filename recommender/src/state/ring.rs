@@ -775,7 +775,7 @@ mod tests {
         assert!(ring.older().eq([ItemIdx(9)]) && ring.is_older(ItemIdx(9)) && !ring.is_older(ItemIdx(8)));
         push(&mut ring, visit(6, -1, 5), 3);
         assert!(ring.signs().eq([(ItemIdx(6), -1), (ItemIdx(7), 1), (ItemIdx(9), 1)]));
-        let renumbering = Renumbering::dropping_least(&[9, 9, 9, 9, 9, 9, 9, 0, 0, 9], 5);
+        let renumbering = Renumbering::dropping_least(&[9, 9, 9, 9, 9, 9, 9, 0, 0, 9], 2);
         ring.renumber(&renumbering);
         assert!(ring.signs().eq([(ItemIdx(6), -1), (ItemIdx(7), 1)]));
         assert_eq!(ring.newest_first().map(|visit| visit.time_ms).collect::<Vec<_>>(), [5, 2]);

@@ -1,11 +1,15 @@
 //! Users: ids, histories, attributes.
 
 use std::collections::BTreeMap;
+use std::hint;
 
 use super::memory::{push, steady};
 use super::ring::Ring;
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{IdMap, ItemIdx, Renumbering, UserIdx};
+
+/// How many histories are asked for at once.
+const AT_ONCE: usize = 16;
 
 /// Every user, bounded by its owner.
 #[derive(Debug, Default)]
@@ -95,9 +99,9 @@ impl Users {
         self.ids.erase(user.0);
     }
 
-    /// Which users to drop when there are too many: the twentieth that was idle longest.
-    pub(crate) fn idlest(&self) -> Renumbering {
-        Renumbering::dropping_least(&self.last_s, 20)
+    /// Drops the `count` users that were idle longest.
+    pub(crate) fn idlest(&self, count: usize) -> Renumbering {
+        Renumbering::dropping_least(&self.last_s, count)
     }
 
     /// Gives users their new indexes and drops the others, whose likes stay counted.
@@ -113,7 +117,11 @@ impl Users {
 
     /// Gives items in histories their new indexes.
     pub(crate) fn renumber_items(&mut self, renumbering: &Renumbering) {
-        self.rings.iter_mut().for_each(|ring| ring.renumber(renumbering));
+        for rings in self.rings.chunks_mut(AT_ONCE) {
+            // They lie all over memory: asking for several first lets the processor wait for all at once.
+            hint::black_box(rings.iter().fold(0, |sum, ring| sum ^ ring.touch()));
+            rings.iter_mut().for_each(|ring| ring.renumber(renumbering));
+        }
     }
 
     pub(crate) fn intern(&mut self, id: &str) -> Option<UserIdx> {

@@ -1,7 +1,7 @@
 //! Sliding windows: how much happened to each item in the last minute, hour, ..., exactly to a bucket's width.
 //!
-//! Time is cut into buckets, [`BUCKETS`] to a window. A bucket lists what it added to each item's total; when it
-//! leaves the window it is subtracted again. Amounts are integers, so what was added is taken off to the last
+//! Time is cut into buckets, [`BUCKETS`] to a window. A bucket lists what it added to each item's total, packed but for what
+//! came last; when it leaves the window it is subtracted again. Amounts are integers, so what was added is taken off to the last
 //! unit. A late event goes into the bucket of its own time; one older than the window is not counted.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 
+use super::amounts::Amounts;
 use super::memory::{self, doubling, steady};
 use super::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 use crate::ids::{ItemIdx, Renumbering};
@@ -21,8 +22,8 @@ use crate::ids::{ItemIdx, Renumbering};
 /// Buckets to a window.
 pub const BUCKETS: i64 = 12;
 
-/// A bucket's list is merged whenever it has doubled, so it never holds more than twice its distinct items.
-const MERGE_MIN: usize = 1024;
+/// What came to a bucket is packed when it is as long as a quarter of the items that were, and at least this long.
+const LATEST_MIN: usize = 1024;
 
 /// Amounts per item over a sliding window.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,8 +38,9 @@ pub struct Window {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Bucket {
-    added: Vec<(ItemIdx, u32)>,
-    merged: usize,
+    added: Amounts,
+    /// Added since, as it came.
+    latest: Vec<(ItemIdx, u32)>,
 }
 
 impl Window {
@@ -86,11 +88,7 @@ impl Window {
     /// window or the first event in it. Each item once, in order of index.
     pub(crate) fn buckets(&self, now_ms: i64) -> Vec<Vec<(ItemIdx, u32)>> {
         let behind = now_ms.div_euclid(self.bucket_ms) - self.newest;
-        let known = self.buckets.iter().rev().map(|bucket| {
-            let mut bucket = bucket.clone();
-            bucket.merge();
-            bucket.added
-        });
+        let known = self.buckets.iter().rev().map(Bucket::list);
         let empty = std::iter::repeat_n(Vec::new(), behind.clamp(0, BUCKETS) as usize);
         let ahead = (-behind).max(0) as usize;
         let mut buckets: Vec<_> = empty.chain(known.skip(ahead)).take(BUCKETS as usize).collect();
@@ -112,14 +110,11 @@ impl Window {
             return;
         }
         let bucket = &mut self.buckets[position as usize];
-        bucket.merge();
-        if let Ok(place) = bucket.added.binary_search_by_key(&item, |entry| entry.0) {
-            let taken = amount.min(bucket.added[place].1);
-            bucket.added[place].1 -= taken;
-            if bucket.added[place].1 == 0 {
-                bucket.added.remove(place);
-                bucket.merged -= 1;
-            }
+        let mut added = bucket.list();
+        if let Ok(place) = added.binary_search_by_key(&item, |entry| entry.0) {
+            let taken = amount.min(added[place].1);
+            added[place].1 -= taken;
+            *bucket = Bucket::of(added);
             self.totals[item.at()] = self.totals[item.at()].saturating_sub(taken);
         }
     }
@@ -128,38 +123,28 @@ impl Window {
     pub fn renumber(&mut self, renumbering: &Renumbering) {
         renumbering.compact(&mut self.totals);
         for bucket in &mut self.buckets {
-            bucket.merge();
-            bucket.added.retain_mut(|(item, _)| match renumbering.item(*item) {
-                Some(new) => {
-                    *item = new;
-                    true
-                }
-                None => false,
-            });
-            bucket.merged = bucket.added.len();
+            let kept = |(item, amount)| renumbering.item(item).map(|new| (new, amount));
+            *bucket = Bucket::of(bucket.list().into_iter().filter_map(kept));
         }
     }
 
     /// Makes every bucket's list as short as can be.
-    pub(crate) fn merge(&mut self) {
-        for bucket in &mut self.buckets {
-            if bucket.added.len() != bucket.merged {
-                bucket.merge();
-            }
-            bucket.added.shrink_to(2 * bucket.added.len());
-        }
+    pub(crate) fn pack(&mut self) {
+        self.buckets.iter_mut().for_each(Bucket::pack);
     }
 
-    /// Most bytes that so many entries may take, right after [`Window::merge`].
+    /// Most bytes that so many entries may take, right after [`Window::pack`].
     pub(crate) fn size_bound(&self) -> usize {
-        let listed = self.buckets.iter().map(|bucket| doubling::<(ItemIdx, u32)>(bucket.added.len()));
+        let latest = |bucket: &Bucket| doubling::<(ItemIdx, u32)>(bucket.latest.len());
+        let listed = self.buckets.iter().map(|bucket| bucket.added.size_bytes() + latest(bucket));
         listed.sum::<usize>() + steady::<u32>(self.totals.len())
     }
 
     /// Bytes held, by capacity.
     pub fn size_bytes(&self) -> usize {
-        let listed: usize = self.buckets.iter().map(|bucket| bucket.added.capacity() * 8).sum();
-        listed + self.totals.capacity() * 4
+        let latest = |bucket: &Bucket| bucket.latest.capacity() * size_of::<(ItemIdx, u32)>();
+        let listed = self.buckets.iter().map(|bucket| bucket.added.size_bytes() + latest(bucket));
+        listed.sum::<usize>() + self.totals.capacity() * 4
     }
 
     fn advance(&mut self, number: i64) {
@@ -173,6 +158,7 @@ impl Window {
             {
                 oldest.subtract_from(&mut self.totals);
             }
+            self.buckets.back_mut().into_iter().for_each(Bucket::pack);
             self.buckets.push_back(Bucket::default());
         }
         self.newest = self.newest.max(number);
@@ -180,28 +166,46 @@ impl Window {
 }
 
 impl Bucket {
+    /// Of amounts in order of index, each item once.
+    fn of(added: impl IntoIterator<Item = (ItemIdx, u32)>) -> Self {
+        Self { added: added.into_iter().collect(), latest: Vec::new() }
+    }
+
     fn push(&mut self, item: ItemIdx, amount: u32) {
-        self.added.push((item, amount));
-        if self.added.len() >= MERGE_MIN.max(2 * self.merged) {
-            self.merge();
+        self.latest.push((item, amount));
+        if self.latest.len() >= LATEST_MIN.max(self.added.len() / 4) {
+            self.pack();
         }
     }
 
-    fn merge(&mut self) {
-        self.added.sort_unstable();
-        self.added.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 = kept.1.saturating_add(next.1);
+    fn pack(&mut self) {
+        if !self.latest.is_empty() {
+            *self = Self::of(self.list());
+        }
+    }
+
+    /// All that was added, each item once and in order of index.
+    fn list(&self) -> Vec<(ItemIdx, u32)> {
+        let mut latest = self.latest.clone();
+        latest.sort_unstable();
+        let mut list: Vec<(ItemIdx, u32)> = Vec::with_capacity(self.added.len() + latest.len());
+        let mut add = |(item, amount): (ItemIdx, u32)| match list.last_mut() {
+            Some(last) if last.0 == item => last.1 = last.1.saturating_add(amount),
+            _ => list.push((item, amount)),
+        };
+        let mut latest = latest.into_iter().peekable();
+        for entry in self.added.iter() {
+            while let Some(earlier) = latest.next_if(|other| other.0 < entry.0) {
+                add(earlier);
             }
-            same
-        });
-        self.added.retain(|&(_, amount)| amount > 0);
-        self.merged = self.added.len();
+            add(entry);
+        }
+        latest.for_each(add);
+        list
     }
 
     fn subtract_from(&self, totals: &mut [u32]) {
-        for &(item, amount) in &self.added {
+        for (item, amount) in self.added.iter().chain(self.latest.iter().copied()) {
             let total = &mut totals[item.at()];
             *total = total.saturating_sub(amount);
         }
@@ -215,11 +219,10 @@ impl Snapshot for Window {
         out.u32(self.totals.len() as u32);
         out.u32(self.buckets.len() as u32);
         for bucket in &self.buckets {
-            // Merged, so that the bytes do not depend on when the list was last merged.
-            let mut bucket = bucket.clone();
-            bucket.merge();
-            out.u32(bucket.added.len() as u32);
-            for &(item, amount) in &bucket.added {
+            // As one list, so that the bytes do not depend on when it was packed.
+            let added = bucket.list();
+            out.u32(added.len() as u32);
+            for (item, amount) in added {
                 out.u32(item.0);
                 out.u32(amount);
             }
@@ -233,14 +236,17 @@ impl Snapshot for Window {
         let mut totals = vec![0u32; items.min(1 << 28)];
         let mut buckets = VecDeque::new();
         for _ in 0..input.count(4)? {
-            let mut bucket = Bucket::default();
+            let mut added: Vec<(ItemIdx, u32)> = Vec::new();
             for _ in 0..input.count(8)? {
                 let (item, amount) = (ItemIdx(input.u32()?), input.u32()?);
                 let total = totals.get_mut(item.at()).ok_or(SnapshotError::Malformed("window item"))?;
+                if added.last().is_some_and(|last| last.0 >= item) {
+                    return Err(SnapshotError::Malformed("window order"));
+                }
                 *total = total.saturating_add(amount);
-                bucket.added.push((item, amount));
+                added.push((item, amount));
             }
-            buckets.push_back(bucket);
+            buckets.push_back(Bucket::of(added));
         }
         if bucket_ms < 1 || buckets.len() as i64 > BUCKETS {
             return Err(SnapshotError::Malformed("window shape"));

@@ -2,16 +2,18 @@
 //!
 //! Everything inside works on [`ItemIdx`] and [`UserIdx`]: 4 bytes, usable as a vector index. The text of an
 //! id is kept once, in one arena; the hash table holds bare indexes into it, so an id of 6 bytes costs about
-//! 19 bytes in all. Indexes are given out densely in order of first sight, which makes them deterministic.
+//! 16 bytes in all. Indexes are given out densely in order of first sight, which makes them deterministic.
 //!
 //! The map itself never refuses: whoever owns it bounds [`IdMap::len`] by the configuration.
 
+mod slots;
+
 use std::hash::Hasher;
 
-use hashbrown::HashTable;
 use rustc_hash::FxHasher;
+use slots::{Slots, roomy};
 
-use crate::state::memory::{doubling, table};
+use crate::state::memory::{push, steady};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
 /// Dense index of an item, from 0, in order of first sight.
@@ -45,20 +47,19 @@ pub struct Renumbering {
 }
 
 impl Renumbering {
-    /// Drops the share 1/`part` whose `last` is least, those of the lowest index among equals.
-    pub fn dropping_least<T: Ord + Copy>(last: &[T], part: usize) -> Self {
-        let mut order: Vec<u32> = (0..last.len() as u32).collect();
-        order.sort_unstable_by_key(|&index| (last[index as usize], index));
-        let mut indexes = vec![0; last.len()];
-        for &index in order.iter().take(last.len().div_ceil(part)) {
-            indexes[index as usize] = u32::MAX;
-        }
+    /// Drops the `count` whose `last` is least, those of the lowest index among equals.
+    pub fn dropping_least<T: Ord + Copy>(last: &[T], count: usize) -> Self {
+        let mut order: Vec<(T, u32)> = last.iter().copied().zip(0..).collect();
+        let least_kept = (count < order.len()).then(|| *order.select_nth_unstable(count).1);
         let mut kept = 0;
-        for index in indexes.iter_mut().filter(|index| **index == 0) {
-            *index = kept;
-            kept += 1;
-        }
-        Self { indexes, kept: kept as usize }
+        let indexes = last.iter().copied().zip(0..).map(|known| match least_kept {
+            Some(least) if known >= least => {
+                kept += 1;
+                kept - 1
+            }
+            _ => u32::MAX,
+        });
+        Self { indexes: indexes.collect(), kept: kept as usize }
     }
 
     /// The new index of an old one, if it is kept.
@@ -97,7 +98,7 @@ pub struct IdMap {
     text: String,
     /// `ends[i]` is where id `i` stops in `text`; it starts where its predecessor stops.
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    slots: Slots,
 }
 
 impl IdMap {
@@ -113,7 +114,7 @@ impl IdMap {
 
     /// The index of `id`, if it has one.
     pub fn get(&self, id: &str) -> Option<u32> {
-        self.table.find(hash(id), |&index| self.text_of(index) == id).copied()
+        self.slots.find(hash(id), |index| self.text_of(index) == id)
     }
 
     /// The index of `id`, giving it the next one if it has none, and whether it is new.
@@ -125,17 +126,17 @@ impl IdMap {
             return Some((index, false));
         }
         let index = self.append(id)?;
-        let (text, ends) = (&self.text, &self.ends);
-        self.table.insert_unique(hash(id), index, |&other| hash(slice(text, ends, other)));
+        if self.len() > self.slots.room() {
+            self.fill_slots();
+        } else {
+            self.slots.insert(hash(id), index);
+        }
         Some((index, true))
     }
 
     /// Erases the id with this index: it is found no more, its text is overwritten, and the index stays taken.
     pub(crate) fn erase(&mut self, index: u32) {
-        let id = self.text_of(index);
-        if let Ok(entry) = self.table.find_entry(hash(id), |&other| other == index) {
-            entry.remove();
-        }
+        // Its slot stays, and leads to what no id is.
         let end = self.ends[index as usize] as usize;
         let start = end - self.text_of(index).len();
         self.text.replace_range(start..end, &ERASED.repeat(end - start));
@@ -145,9 +146,20 @@ impl IdMap {
     fn append(&mut self, id: &str) -> Option<u32> {
         let index = u32::try_from(self.ends.len()).ok()?;
         let end = u32::try_from(self.text.len() + id.len()).ok()?;
+        if end as usize > self.text.capacity() {
+            self.text.reserve_exact(id.len() + self.text.len() / 8 + 16);
+        }
         self.text.push_str(id);
-        self.ends.push(end);
+        push(&mut self.ends, end);
         Some(index)
+    }
+
+    /// Makes the slots anew, without those of erased ids.
+    fn fill_slots(&mut self) {
+        let mut slots = Slots::new(roomy(self.len()));
+        let known = self.iter().zip(0..).filter(|(id, _)| !id.starts_with(ERASED));
+        known.for_each(|(id, index)| slots.insert(hash(id), index));
+        self.slots = slots;
     }
 
     /// The id with this index.
@@ -155,7 +167,9 @@ impl IdMap {
     /// # Panics
     /// If the index was never given out by this map.
     pub fn text_of(&self, index: u32) -> &str {
-        slice(&self.text, &self.ends, index)
+        let index = index as usize;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.text[start..self.ends[index] as usize]
     }
 
     /// Every id, in order of index.
@@ -166,26 +180,22 @@ impl IdMap {
     /// Drops the ids for which `renumbering` has no index and gives the others theirs.
     pub fn renumber(&mut self, renumbering: &Renumbering) {
         let mut kept = Self::default();
-        for (old, id) in self.iter().enumerate() {
-            if renumbering.index(old as u32).is_some() {
-                let _ = if id.starts_with(ERASED) {
-                    kept.append(id)
-                } else {
-                    kept.get_or_insert(id).map(|new| new.0)
-                };
-            }
-        }
+        let known = || self.iter().zip(0..).filter(|&(_, old)| renumbering.index(old).is_some());
+        kept.text.reserve_exact(known().map(|(id, _)| id.len()).sum());
+        kept.ends.reserve_exact(renumbering.kept());
+        known().for_each(|(id, _)| _ = kept.append(id));
+        kept.fill_slots();
         *self = kept;
     }
 
     /// Most bytes that so many ids may take.
     pub(crate) fn size_bound(&self) -> usize {
-        doubling::<u8>(self.text.len()) + doubling::<u32>(self.ends.len()) + table(self.ends.len())
+        steady::<u8>(self.text.len()) + steady::<u32>(self.ends.len()) + Slots::size_bound(self.ends.len())
     }
 
     /// Bytes held, by capacity.
     pub fn size_bytes(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 5
+        self.text.capacity() + self.ends.capacity() * 4 + self.slots.size_bytes()
     }
 }
 
@@ -200,31 +210,24 @@ impl Snapshot for IdMap {
     fn load(input: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let mut map = Self::default();
         for _ in 0..input.count(4)? {
-            let id = input.text()?;
-            if id.starts_with(ERASED) {
-                map.append(id);
-                continue;
-            }
-            match map.get_or_insert(id) {
-                Some((_, true)) => {}
-                _ => return Err(SnapshotError::Malformed("an id appears twice")),
-            }
+            map.append(input.text()?).ok_or(SnapshotError::Malformed("too many ids"))?;
+        }
+        map.fill_slots();
+        // Of two of the same text, only the first is ever found.
+        let found = |(id, index): (&str, u32)| id.starts_with(ERASED) || map.get(id) == Some(index);
+        if !map.iter().zip(0..).all(found) {
+            return Err(SnapshotError::Malformed("an id appears twice"));
         }
         Ok(map)
     }
 }
 
-fn slice<'a>(text: &'a str, ends: &[u32], index: u32) -> &'a str {
-    let index = index as usize;
-    let start = if index == 0 { 0 } else { ends[index - 1] as usize };
-    &text[start..ends[index] as usize]
-}
-
-/// Deterministic across runs and machines of one word size; never stored.
+/// Deterministic across runs and machines of one word size; never stored. All its bits are as good as each other.
 fn hash(id: &str) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(id.as_bytes());
-    hasher.finish()
+    let product = u128::from(hasher.finish()) * 0x9E37_79B9_7F4A_7C15;
+    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn renumbering_keeps_the_recent_in_order() {
-        let renumbering = Renumbering::dropping_least(&[5, 1, 9, 1, 7], 3);
+        let renumbering = Renumbering::dropping_least(&[5, 1, 9, 1, 7], 2);
         let new: Vec<_> = (0..5).map(|old| renumbering.index(old)).collect();
         assert_eq!(new, [Some(0), None, Some(1), None, Some(2)]);
         assert_eq!(renumbering.kept(), 3);
@@ -276,7 +279,7 @@ mod tests {
         let mut again = IdMap::load(&mut Reader::new(&bytes)).unwrap();
         assert_eq!((again.get("c"), again.get("dora")), (None, Some(3)));
         assert_eq!(again.get_or_insert("bob"), Some((4, true)), "who comes back is new");
-        again.renumber(&Renumbering::dropping_least(&[1, 2, 3, 4, 0], 5));
+        again.renumber(&Renumbering::dropping_least(&[1, 2, 3, 4, 0], 1));
         assert_eq!((again.get("dora"), again.len()), (Some(3), 4));
     }
 
