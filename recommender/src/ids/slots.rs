@@ -84,7 +84,7 @@ impl Slots {
 
     /// The slot to look in first, by the high half of a hash; the low one is the tag.
     fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.slots.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.slots.len() as u64) >> 32) as usize
     }
 
     fn after(&self, slot: usize) -> usize {
