@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from clients import consumer, eventually, producer, read_to_end
+from clients import admin, consumer, eventually, producer, read_to_end
+from kafka.admin import NewTopic
 from test_http import call, get
 
 pytestmark = pytest.mark.own_broker
@@ -78,6 +79,29 @@ def test_a_dead_letter_that_its_topic_would_not_take_is_cut(own):
     assert size - 1000 < len(letter.value) < size and set(letter.value) == {ord("x")}
     assert (letter.key, headers(letter)["trace"]) == (b"k", "7")
     eventually(lambda: hot(own) == {"A": 1})
+    sender.close()
+
+
+def test_a_copy_that_its_topic_would_not_take_is_a_dead_letter(start_broker):
+    own = start_broker(settings={"recommender.segment.topics": "user_behavior", "num.partitions": "1"})
+    client = admin(own)
+    limits = {"max.message.bytes": "1000"}
+    client.create_topics([NewTopic("user_behavior.unknown.unknown", 1, 1, topic_configs=limits)])
+    client.close()
+    sender = producer(own)
+    large = event("ann", "B", note="x" * 2000)
+    for value in (event("ann", "A"), large, event("ann", "C")):
+        sender.send("user_behavior", key=b"ann", value=value, headers=[("trace", b"7")]).get(timeout=30)
+    (letter,) = eventually(lambda: records(own, DEAD_LETTERS))
+    told = headers(letter)
+    assert (letter.key, letter.value, told["trace"]) == (b"ann", large, "7")
+    assert (told["kindred.reason"], told["kindred.rule"]) == ("too-large", "max.message.bytes")
+    assert told["kindred.topic"] == "user_behavior.unknown.unknown"
+    eventually(lambda: hot(own) == {"A": 1, "B": 1, "C": 1})
+    copies = eventually(
+        lambda: (found := records(own, "user_behavior.unknown.unknown")) and len(found) == 2 and found
+    )
+    assert [json.loads(copy.value)["item_id"] for copy in copies] == ["A", "C"]
     sender.close()
 
 

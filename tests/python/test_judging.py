@@ -32,6 +32,9 @@ def test_a_click_counts_for_the_answer_that_showed_the_item(own):
             # Without a name: by what was shown.
             act(shown[0], "purchase", 2, price=7.5, quantity=2),
             act(shown[1], "satisfaction", 3, rec_id=rec_id, value=4),
+            # Another tenant's user and item of the same names, in another currency, and a part of it given back.
+            act(shown[0], "purchase", 4, price=100, currency="EUR", order_id="o", tenant="acme"),
+            act(shown[0], "refund", 5, price=40, order_id="o", tenant="acme"),
         ],
     )
     expected = {
@@ -49,12 +52,18 @@ def test_a_click_counts_for_the_answer_that_showed_the_item(own):
     ctr = next(row for row in eventually(told) if row["metric"] == "ctr")
     assert 0 < ctr["low"] < 0.5 < ctr["high"] < 1
 
+    def of_tenant():
+        told = get(own, "/api/v1/evaluation?tenant=acme&metric=aov&model=*")[1]
+        return [(row["tenant"], row["currency"], row["sum"], row["count"]) for row in told["figures"]]
+
+    eventually(lambda: of_tenant() == [("acme", "EUR", 60.0, 1)])
+
     def written():
         value = newest(own, "kindred.evaluation").get("ctr|all|item-cosine|home||")
         return value is not None and (value["sum"], value["count"]) == (1.0, 2)
 
     eventually(written)
-    labels = 'arm="",experiment="",metric="ctr",model="item-cosine",scenario="home"'
+    labels = 'arm="",currency="",experiment="",metric="ctr",model="item-cosine",scenario="home",tenant=""'
     assert f"kindred_evaluation{{{labels}}} 0.5\n" in call(own, "/metrics")[1]
 
 

@@ -17,7 +17,7 @@ use super::{Shared, json};
 
 type InPath = Result<RawPathParams, RawPathParamsRejection>;
 
-/// `GET /api/v1/evaluation?metric=&window=&model=&scenario=&experiment=&arm=`
+/// `GET /api/v1/evaluation?metric=&window=&model=&scenario=&experiment=&arm=&tenant=`
 pub(super) async fn evaluation(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,

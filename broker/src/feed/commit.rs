@@ -212,8 +212,8 @@ impl Committer {
         let entry = serde_json::to_vec(&step.entry)?;
         let now = self.cx.env.clock.now();
         let journal = [journal_record(entry, now)];
-        let mut batches = lay_out(&self.cx.catalog, producer, &step.records)?;
-        batches.extend(lay_out(&self.cx.catalog, producer, &journal)?);
+        let mut batches = lay_out(&self.cx.catalog, producer, &step.records, now)?;
+        batches.extend(lay_out(&self.cx.catalog, producer, &journal, now)?);
         self.append(producer, &batches, &self.offsets(step, member))
     }
 
@@ -270,7 +270,7 @@ impl Committer {
         let found = found.ok_or_else(|| failed(AppendError::Closed))?;
         match found.append(batch, &AppendOptions::internal(self.cx.env.clock.now())) {
             Ok(appended) => Ok(appended.last_offset.next()),
-            // One record too large for its topic must not stop all others.
+            // A list too large for its topic must not stop all others.
             Err(error @ (AppendError::TooLarge { .. } | AppendError::SetTooLarge { .. }))
                 if topic != STEPS_TOPIC =>
             {

@@ -1,11 +1,19 @@
-//! Dead letters that their topic would not take are cut to fit, so that none vanishes.
+//! Records that their topic would not take, so that none vanishes: dead letters are cut to fit, others become dead letters.
 //!
 //! A message may be as large as its own topic allows, or larger by far where it came compressed; as a dead letter it has more
 //! headers, and its topic may take less. Then the value is cut at its end; if that is not enough the headers it came with
 //! are left out, and its key. The header `kindred.truncated` says what there was. The message itself stays where the other
 //! headers say, as long as its topic keeps it.
+//!
+//! A record of another topic, a copy of a message to the topic of its segment say, becomes a dead letter that says which topic
+//! would not take it. Not so lists: the topic goes without, until there is a shorter one.
+
+use protocol::records::BatchBuilder;
+use protocol::types::TimestampMs;
+use recommender::processor::topics;
 
 use super::output::Outgoing;
+use crate::catalog::STEPS_TOPIC;
 
 /// What is said of what was cut.
 const TRUNCATED: &str = "kindred.truncated";
@@ -15,6 +23,32 @@ const OWN: &[u8] = b"kindred.";
 const AROUND: usize = 128;
 /// Bytes of a header around its name and value, at most.
 const AROUND_HEADER: usize = 10;
+
+/// The dead letter in the place of a record for which a batch may have `batch_bytes`; nothing if it fits, or is of a topic that
+/// keeps the latest of each key.
+pub(super) fn letter(record: &Outgoing, batch_bytes: usize, now: TimestampMs) -> Option<Outgoing> {
+    let topic = &*record.topic;
+    // What it takes at most is told without making a batch of it.
+    if size_bytes(record) <= batch_bytes || topics::COMPACTED.contains(&topic) || topic == STEPS_TOPIC {
+        return None;
+    }
+    let mut batch = BatchBuilder::new();
+    record.append_to(&mut batch);
+    let size = batch.build().len();
+    if size <= batch_bytes {
+        return None;
+    }
+    let said = format!("{topic} takes batches of {batch_bytes} bytes, not of {size}");
+    let own = [
+        ("kindred.topic", topic),
+        ("kindred.reason", "too-large"),
+        ("kindred.rule", "max.message.bytes"),
+        ("kindred.message", &said),
+    ];
+    let own = own.map(|(name, value)| (name.as_bytes().to_vec(), Some(value.as_bytes().to_vec())));
+    let headers = record.headers.iter().cloned().chain(own).collect();
+    Some(Outgoing { topic: topics::DEAD_LETTER.into(), timestamp: now, headers, ..record.clone() })
+}
 
 /// What is left of a record for which a batch may have `batch_bytes`; nothing if it fits as it is.
 pub(super) fn cut(record: &Outgoing, batch_bytes: usize) -> Option<Outgoing> {
@@ -55,9 +89,6 @@ fn length(bytes: &Option<Vec<u8>>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use protocol::records::{BatchBuilder, Header};
-    use protocol::types::TimestampMs;
-
     use super::*;
 
     fn letter(key: usize, value: usize, trace: usize) -> Outgoing {
@@ -73,10 +104,33 @@ mod tests {
 
     fn batch_bytes(record: &Outgoing) -> usize {
         let mut batch = BatchBuilder::new();
-        let headers = record.headers.iter();
-        let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
-        batch.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+        record.append_to(&mut batch);
         batch.build().len()
+    }
+
+    #[test]
+    fn what_another_topic_would_not_take_is_a_dead_letter() {
+        let now = TimestampMs(9);
+        let routed = Outgoing { topic: "user_behavior.25-34.F".into(), ..letter(10, 700, 10) };
+        let size = batch_bytes(&routed);
+        assert!(super::letter(&routed, size, now).is_none(), "it fits to the byte");
+        let dead = super::letter(&routed, size - 1, now).expect("too large");
+        assert_eq!((&*dead.topic, dead.timestamp), (topics::DEAD_LETTER, now));
+        assert_eq!((&dead.key, &dead.value), (&routed.key, &routed.value));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = dead.headers[2..].iter();
+        let told: Vec<_> =
+            headers.map(|(name, value)| (text(name), text(value.as_deref().unwrap()))).collect();
+        let said = format!("user_behavior.25-34.F takes batches of {} bytes, not of {size}", size - 1);
+        let expected = [
+            ("kindred.topic", "user_behavior.25-34.F"),
+            ("kindred.reason", "too-large"),
+            ("kindred.rule", "max.message.bytes"),
+            ("kindred.message", &said),
+        ];
+        assert_eq!(told, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let list = Outgoing { topic: topics::HOT.into(), ..routed };
+        assert!(super::letter(&list, 100, now).is_none());
     }
 
     #[test]

@@ -8,18 +8,27 @@ use recommender::judging::{Row, Wanted};
 
 use crate::metrics::Metrics;
 
-/// Registers the figures of all time, read whenever a scrape asks.
+/// Registers the figures of all time, read whenever a scrape asks; of each tenant those of all together.
 pub(super) fn watch(metrics: &Metrics, processor: &Arc<RwLock<Processor>>) {
-    let labels = ["metric", "model", "scenario", "experiment", "arm"];
+    let labels = ["tenant", "metric", "currency", "model", "scenario", "experiment", "arm"];
     let read = |of: fn(&Row) -> f64| {
         let processor = Arc::clone(processor);
         move || {
-            let told = processor.read().evaluation(&Wanted::default());
-            let row = |row: Row| {
-                let value = of(&row);
-                (vec![row.metric.to_owned(), row.model, row.scenario, row.experiment, row.arm], value)
+            let processor = processor.read();
+            let tenants = processor.recommender().tenants();
+            let of_tenant = |name: &str| Wanted {
+                tenant: Some(name.into()),
+                model: Some("*".into()),
+                ..Wanted::default()
             };
-            told.figures.into_iter().map(row).collect()
+            let wanted = std::iter::once(Wanted::default()).chain(tenants.map(of_tenant));
+            let row = |row: Row| {
+                let (value, metric) = (of(&row), row.metric.to_owned());
+                let of = [row.tenant.unwrap_or_default(), metric, row.currency.unwrap_or_default()];
+                let by = [row.model, row.scenario, row.experiment, row.arm];
+                (of.into_iter().chain(by).collect(), value)
+            };
+            wanted.flat_map(|wanted| processor.evaluation(&wanted).figures).map(row).collect()
         }
     };
     let help = "What answers were worth since the log began: click-through rate and the like.";

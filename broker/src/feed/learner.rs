@@ -304,5 +304,5 @@ impl Learner {
 
 /// A record's time. Messages of the oldest format have none: they count as being as new as the newest.
 fn time_of(record: &Record<'_>, processor: &Processor) -> i64 {
-    if record.timestamp.0 < 0 { processor.recommender().newest_ms() } else { record.timestamp.0 }
+    if record.timestamp.0 < 0 { processor.recommender().newest_of_all_ms() } else { record.timestamp.0 }
 }

@@ -15,7 +15,7 @@
 //! | `render` | the JSON of lists |
 //! | `step` | what one transaction holds |
 //! | `output` | records into batches |
-//! | `fit` | dead letters too large for their topic, cut |
+//! | `fit` | records too large for their topic: dead letters, cut if need be |
 //! | `commit` | steps into transactions |
 //! | `judged` | what answers were worth, as metrics |
 //! | `journal` | steps as they are written down, to be followed after a restart |

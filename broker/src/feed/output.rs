@@ -68,6 +68,13 @@ impl Outgoing {
         Some(Self { topic, timestamp, key, value, headers: headers.collect() })
     }
 
+    /// Appends it to a batch.
+    pub(super) fn append_to(&self, batch: &mut BatchBuilder) {
+        let headers = self.headers.iter();
+        let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
+        batch.append(self.timestamp, self.key.as_deref(), self.value.as_deref(), &headers);
+    }
+
     /// About what it takes in memory.
     pub(super) fn size_bytes(&self) -> usize {
         let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
@@ -111,61 +118,93 @@ fn new_topic(name: &str) -> NewTopic {
 /// Batches by topic and partition, in the order of their records.
 pub(super) type Batches<'r> = BTreeMap<(&'r str, PartitionIndex), Vec<Vec<u8>>>;
 
-/// How many partitions a topic has, and the most bytes of a batch. `None` if there never can be such a topic, which must not
-/// stop all others.
-///
-/// # Errors
-/// It is missing and cannot be made.
-fn room_in(catalog: &Catalog, name: &str) -> Result<Option<(usize, usize)>, CatalogError> {
-    match topic(catalog, name) {
-        Ok(topic) => Ok(Some((topic.partitions().len(), topic.config().max_message_bytes))),
-        Err(error @ CatalogError::Name(_)) => {
-            warn!(topic = name, %error, "results not written");
-            Ok(None)
+/// How many partitions a topic has, and the most bytes of a batch.
+#[derive(Clone, Copy)]
+struct Room {
+    partitions: usize,
+    batch_bytes: usize,
+}
+
+/// Room of the topics that records are written to.
+struct Rooms<'r> {
+    catalog: &'r Catalog,
+    known: BTreeMap<&'r str, Option<Room>>,
+}
+
+impl<'r> Rooms<'r> {
+    /// That of a topic. `None` if there never can be such a topic, which must not stop all others.
+    ///
+    /// # Errors
+    /// It is missing and cannot be made.
+    fn of(&mut self, name: &'r str) -> Result<Option<Room>, CatalogError> {
+        if let Some(known) = self.known.get(name) {
+            return Ok(*known);
         }
-        Err(error) => Err(error),
+        let room = match topic(self.catalog, name) {
+            Ok(topic) => {
+                let (partitions, config) = (topic.partitions().len(), topic.config());
+                let segment_bytes = usize::try_from(config.segment_bytes).unwrap_or(usize::MAX);
+                Some(Room { partitions, batch_bytes: config.max_message_bytes.min(segment_bytes) })
+            }
+            Err(error @ CatalogError::Name(_)) => {
+                warn!(topic = name, %error, "results not written");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        self.known.insert(name, room);
+        Ok(room)
+    }
+
+    /// A record as its topic takes it, that topic, and its room: a dead letter cut to fit, and in the place of what another
+    /// topic would not take a dead letter that says so. `None` if it can be nowhere.
+    ///
+    /// # Errors
+    /// A topic is missing and cannot be made.
+    fn fit(&mut self, record: &'r Outgoing, now: TimestampMs) -> Result<Option<Fitting<'r>>, CatalogError> {
+        let Some(room) = self.of(&record.topic)? else { return Ok(None) };
+        let cut = |letter: &Outgoing, room: Room| fit::cut(letter, room.batch_bytes);
+        if record.topic == topics::DEAD_LETTER {
+            let record = cut(record, room).map_or(Cow::Borrowed(record), Cow::Owned);
+            return Ok(Some((topics::DEAD_LETTER, record, room)));
+        }
+        let Some(letter) = fit::letter(record, room.batch_bytes, now) else {
+            return Ok(Some((&record.topic, Cow::Borrowed(record), room)));
+        };
+        let Some(room) = self.of(topics::DEAD_LETTER)? else { return Ok(None) };
+        Ok(Some((topics::DEAD_LETTER, Cow::Owned(cut(&letter, room).unwrap_or(letter)), room)))
     }
 }
+
+/// Topic, record and room.
+type Fitting<'r> = (&'r str, Cow<'r, Outgoing>, Room);
 
 /// Lays records out as batches of a transaction in which the producer has written nothing yet.
 ///
 /// # Errors
 /// A topic that is missing cannot be made.
 pub(super) fn lay_out<'r>(
-    catalog: &Catalog,
+    catalog: &'r Catalog,
     producer: &Producer,
     records: &'r [Outgoing],
+    now: TimestampMs,
 ) -> Result<Batches<'r>, CatalogError> {
-    // Partitions of each topic, and the most bytes of a batch.
-    let mut known_topics: BTreeMap<&str, Option<(usize, usize)>> = BTreeMap::new();
+    let mut rooms = Rooms { catalog, known: BTreeMap::new() };
     let mut open: BTreeMap<(&'r str, PartitionIndex), (BatchBuilder, i32)> = BTreeMap::new();
     let mut done = Batches::new();
     let begin = |sequence: i32| {
         BatchBuilder::new().producer(producer.id, producer.epoch, Sequence(sequence)).transactional()
     };
     for record in records {
-        let known = match known_topics.get(&*record.topic) {
-            Some(known) => *known,
-            None => {
-                let known = room_in(catalog, &record.topic)?;
-                known_topics.insert(&record.topic, known);
-                known
-            }
-        };
-        let Some((count, max_bytes)) = known else { continue };
-        let batch_bytes = BATCH_BYTES.min(max_bytes);
-        let index = partition_of(record.key.as_deref().unwrap_or_default(), count);
-        let at = (&*record.topic, index);
+        let Some((topic, record, room)) = rooms.fit(record, now)? else { continue };
+        let batch_bytes = BATCH_BYTES.min(room.batch_bytes);
+        let at = (topic, partition_of(record.key.as_deref().unwrap_or_default(), room.partitions));
         let (batch, sequence) = open.entry(at).or_insert_with(|| (begin(0), 0));
-        let cut = (record.topic == topics::DEAD_LETTER).then(|| fit::cut(record, max_bytes)).flatten();
-        let record = cut.as_ref().unwrap_or(record);
         if batch.record_count() > 0 && batch.size_bytes() + record.size_bytes() > batch_bytes {
             let full = std::mem::replace(batch, begin(*sequence));
             done.entry(at).or_default().push(full.build());
         }
-        let headers = record.headers.iter();
-        let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
-        batch.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+        record.append_to(batch);
         *sequence += 1;
     }
     for (at, (batch, _)) in open {

@@ -50,7 +50,8 @@ pub(crate) fn check<'e>(
     }
     let word = config.actions.word(action);
     if event.item_id.is_empty() {
-        if word != "search" && word != "satisfaction" {
+        let of_order = word == "refund" && event.order_id.is_some();
+        if word != "search" && word != "satisfaction" && !of_order {
             return Err(Rejection::MissingItemId);
         }
     } else {

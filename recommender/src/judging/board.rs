@@ -114,6 +114,11 @@ impl Board {
         self.count(window, TOTAL, count);
     }
 
+    /// A place if it is one of this board's; what is none comes from no answer.
+    pub(crate) fn known(&self, place: OriginIdx) -> OriginIdx {
+        if (place as usize) < self.origins.len() { place } else { NOWHERE }
+    }
+
     pub(crate) fn origin(&self, place: OriginIdx) -> &Origin {
         &self.origins[place as usize]
     }
@@ -139,12 +144,14 @@ impl Board {
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
-        let tallies = self.windows.values().chain([&self.all_time]).map(Vec::capacity).sum::<usize>();
+        let lists = || self.windows.values().chain([&self.all_time]);
+        let tallies = lists().map(Vec::capacity).sum::<usize>();
+        let orders: usize = lists().flatten().map(Tally::size_bytes_of_orders).sum();
         let text = |origin: &Origin| {
             origin.model.len() + origin.scenario.len() + origin.experiment.len() + origin.arm.len()
         };
         let origins: usize = self.origins.iter().map(|origin| 2 * (size_of::<Origin>() + text(origin))).sum();
-        tallies * size_of::<Tally>() + origins + self.changed.len() * 24
+        tallies * size_of::<Tally>() + orders + origins + self.changed.len() * 24
     }
 }
 

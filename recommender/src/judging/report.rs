@@ -6,8 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::board::{ALL_TIME, Board, Origin, OriginIdx};
+use super::currency::Currency;
 use super::experiment::Experiment;
 use super::tally::{Figure, JudgedBy};
+use crate::recommender::tenant_key;
 use crate::serving::ask::AskError;
 use crate::serving::parameters::{Form, Parameter, Parameters};
 
@@ -28,13 +30,23 @@ static SCENARIO: Parameter =
 static EXPERIMENT: Parameter =
     Parameter { name: "experiment", form: Form::Text, about: "Answers of one experiment alone." };
 static ARM: Parameter = Parameter { name: "arm", form: Form::Text, about: "Answers of one arm alone." };
+static TENANT: Parameter =
+    Parameter { name: "tenant", form: Form::Id, about: "Of which tenant; without it, of what names none." };
 
 /// A figure of an origin in a window. In `model`, `scenario`, `experiment` and `arm`, `*` stands for all together, and
 /// nothing for none.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Row {
+    /// Whose, if a tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tenant: Option<String>,
     /// Which figure.
     pub metric: &'static str,
+    /// What its money is in, if it is of money and events say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub currency: Option<String>,
     /// When its window begins, ms since 1970; none for all time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -74,6 +86,10 @@ pub struct Comparison {
     pub experiment: String,
     /// Which figure.
     pub metric: &'static str,
+    /// What its money is in, if it is of money and events say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub currency: Option<String>,
     /// The place in the product.
     pub scenario: String,
     /// The arm that is compared with.
@@ -89,7 +105,7 @@ pub struct Comparison {
 }
 
 /// Everything that was asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Evaluation {
     /// The newest event's time, ms since 1970.
     pub as_of: i64,
@@ -128,12 +144,14 @@ pub struct Wanted {
     pub experiment: Option<String>,
     /// One arm alone.
     pub arm: Option<String>,
+    /// Of which tenant; `None`: of what names none.
+    pub tenant: Option<String>,
 }
 
 impl Wanted {
     /// What may be said about it.
     pub const PARAMETERS: &'static [&'static Parameter] =
-        &[&METRIC, &WINDOW, &MODEL, &SCENARIO, &EXPERIMENT, &ARM];
+        &[&METRIC, &WINDOW, &MODEL, &SCENARIO, &EXPERIMENT, &ARM, &TENANT];
 
     /// Reads it out of [`Wanted::PARAMETERS`].
     ///
@@ -148,6 +166,7 @@ impl Wanted {
                 start.parse().map_err(|_| AskError::expected(&WINDOW, "all, each or ms since 1970"))?,
             ),
         };
+        let tenant = if parameters.has(&TENANT) { Some(parameters.id(&TENANT)?) } else { None };
         let mut text = |row| Ok(parameters.text(row)?.map(Cow::into_owned));
         Ok(Self {
             window,
@@ -156,6 +175,7 @@ impl Wanted {
             scenario: text(&SCENARIO)?,
             experiment: text(&EXPERIMENT)?,
             arm: text(&ARM)?,
+            tenant,
         })
     }
 
@@ -169,31 +189,37 @@ impl Wanted {
 }
 
 impl Row {
-    /// Its key in a topic: `metric|window|model|scenario|experiment|arm`, with `%` and `|` in names as `%25` and `%7C`.
+    /// Its key in a topic: `metric|window|model|scenario|experiment|arm`, with `%` and `|` in names as `%25` and `%7C`, then
+    /// `|` and the currency if it has one; of a tenant, behind its name and a unit separator.
     pub fn key(&self) -> String {
         let window = self.window_start.map_or("all".to_owned(), |start| start.to_string());
         let mut key = format!("{}|{window}", self.metric);
-        for name in [&self.model, &self.scenario, &self.experiment, &self.arm] {
+        let names = [&self.model, &self.scenario, &self.experiment, &self.arm];
+        for name in names.into_iter().chain(&self.currency) {
             key.push('|');
             key.push_str(&name.replace('%', "%25").replace('|', "%7C"));
         }
-        key
+        tenant_key(self.tenant.as_deref(), &key).into_owned()
     }
 }
 
 /// The figures of an origin in a window.
-pub(crate) fn rows(board: &Board, window: i64, place: OriginIdx) -> impl Iterator<Item = Row> {
-    let tally = board.tally(window, place);
-    JudgedBy::ALL.into_iter().filter_map(move |metric| {
-        let Figure { value, sum, count, low, high } = metric.of(tally?)?;
+pub(crate) fn rows(
+    board: &Board,
+    tenant: Option<&str>,
+    window: i64,
+    place: OriginIdx,
+) -> impl Iterator<Item = Row> {
+    let window_start = (window != ALL_TIME).then_some(window);
+    let row = move |metric: JudgedBy, currency: Currency, figure: Figure| {
+        let Figure { value, sum, count, low, high } = figure;
         let Origin { model, scenario, experiment, arm } = board.origin(place).clone();
-        let window_start = (window != ALL_TIME).then_some(window);
-        let window_end = window_start.map(|start| start.saturating_add(board.window_ms()));
-        let metric = metric.name();
-        Some(Row {
-            metric,
+        Row {
+            tenant: tenant.map(str::to_owned),
+            metric: metric.name(),
+            currency: told(currency),
             window_start,
-            window_end,
+            window_end: window_start.map(|start| start.saturating_add(board.window_ms())),
             model,
             scenario,
             experiment,
@@ -203,13 +229,24 @@ pub(crate) fn rows(board: &Board, window: i64, place: OriginIdx) -> impl Iterato
             count,
             low,
             high,
-        })
-    })
+        }
+    };
+    let tally = board.tally(window, place);
+    let metrics = JudgedBy::ALL.into_iter().flat_map(move |metric| {
+        tally.into_iter().flat_map(move |tally| metric.of(tally)).map(move |figure| (metric, figure))
+    });
+    metrics.map(move |(metric, (currency, figure))| row(metric, currency, figure))
+}
+
+/// A currency's name, if it has one.
+fn told(currency: Currency) -> Option<String> {
+    (currency != Currency::NONE).then(|| currency.to_string())
 }
 
 /// What is asked for.
 pub(crate) fn evaluation(
     board: &Board,
+    tenant: Option<&str>,
     wanted: &Wanted,
     experiments: &[Experiment],
     as_of: i64,
@@ -222,7 +259,7 @@ pub(crate) fn evaluation(
     let mut figures = Vec::new();
     for window in board.windows().filter(is_wanted) {
         for place in board.places().filter(|place| wanted.takes(board.origin(*place))) {
-            figures.extend(rows(board, window, place));
+            figures.extend(rows(board, tenant, window, place));
         }
     }
     figures.retain(|row| wanted.metric.is_none_or(|metric| metric.name() == row.metric));
@@ -246,12 +283,14 @@ fn compare<'b>(
         };
         let baseline = board.places().filter(of).find(is_baseline).filter(|other| *other != place);
         let metrics = JudgedBy::ALL.into_iter();
-        metrics.filter(|metric| wanted.metric.is_none_or(|one| one == *metric)).filter_map(move |metric| {
+        metrics.filter(|metric| wanted.metric.is_none_or(|one| one == *metric)).flat_map(move |metric| {
             let tally = |place| board.tally(ALL_TIME, place);
-            let test = metric.compare(tally(baseline?)?, tally(place)?)?;
-            Some(Comparison {
+            let both = baseline.and_then(tally).zip(tally(place));
+            let tests = both.map_or_else(Vec::new, |(first, second)| metric.compare(first, second));
+            tests.into_iter().map(move |(currency, test)| Comparison {
                 experiment: origin.experiment.clone(),
                 metric: metric.name(),
+                currency: told(currency),
                 scenario: origin.scenario.clone(),
                 baseline: first.to_owned(),
                 arm: origin.arm.clone(),

@@ -63,6 +63,11 @@ impl Moments {
         self.squares += new * new - old * old;
     }
 
+    /// Lessens the sum by what cannot be told which number it was part of.
+    pub fn lower(&mut self, amount: f64) {
+        self.sum -= amount;
+    }
+
     /// The mean; `None` of nothing.
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)

@@ -148,7 +148,7 @@ impl Processor {
 
     /// What answers were worth.
     pub fn evaluation(&self, wanted: &Wanted) -> Evaluation {
-        self.operators.judge().evaluation(wanted, self.recommender.newest_ms())
+        self.operators.judge().evaluation(wanted, &self.recommender)
     }
 
     /// Takes the features of up to `limit` users and as many items that have changed, the longest waiting first, and appends

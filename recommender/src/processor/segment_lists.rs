@@ -69,8 +69,11 @@ impl Operator for SegmentLists {
             }
         }
         for key in before.into_keys().filter(|key| !self.written.contains_key(key)) {
-            let body =
-                Body::Own { key: Some(key.into_bytes()), value: None, time_ms: recommender.newest_ms() };
+            let body = Body::Own {
+                key: Some(key.into_bytes()),
+                value: None,
+                time_ms: recommender.newest_of_all_ms(),
+            };
             out.push(Emission { topic: topics::HOT.into(), body, headers: Vec::new() });
         }
     }

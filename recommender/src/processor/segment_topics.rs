@@ -115,5 +115,14 @@ mod tests {
             routed(&mut processor, "user_behavior", &event("u")),
             as_received("user_behavior.35-44.F")
         );
+        // A tenant's user of the same name is somebody else.
+        routed(&mut processor, "users", r#"{"user_id":"u","age":60,"gender":"m","tenant":"a"}"#);
+        for (value, topic) in [
+            (event("u").replace('{', r#"{"tenant":"a","#), "user_behavior.55-64.M"),
+            (event("u").replace('{', r#"{"tenant":"b","#), "user_behavior.unknown.unknown"),
+            (event("u"), "user_behavior.35-44.F"),
+        ] {
+            assert_eq!(routed(&mut processor, "user_behavior", &value), as_received(topic), "{value}");
+        }
     }
 }

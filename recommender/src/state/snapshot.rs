@@ -17,7 +17,7 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version written and the only one read.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 
 /// What the models make of events, as a number: it goes up when the same events come to another state though the format
 /// stays. A state of another number is good to answer from until the log has been learnt anew.

@@ -4,7 +4,8 @@
 //! clean event ─▶ subject (user, address and item, …) ─▶ events or different things in the window ─▶ more than the limit:
 //!                                                              alert, once in a while; quarantine: a dead letter
 //! ```
-//! What is quarantined counts too: a subject is let through again once it has slowed down by itself. An event without
+//! Subjects with a user, an item or a session in them are of a tenant; those of nothing but places are of all together, as an
+//! address is. What is quarantined counts too: a subject is let through again once it has slowed down by itself. An event without
 //! the subject is not the rule's business, nor is one that is older than the window.
 
 mod rule;
@@ -19,11 +20,11 @@ use super::rates::{Distinct, Rate};
 use super::topics;
 use crate::config::Config;
 use crate::ingest::rejection::Rejection;
-use crate::recommender::{Recommender, Seen};
+use crate::recommender::{Recommender, Seen, tenant_key};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 pub(crate) use rule::RiskRule;
 
-/// Between the parts of a subject, where it is kept.
+/// Between the tenant, or nothing, and the parts of a subject, where it is kept.
 const SEPARATOR: &str = "\u{1f}";
 
 /// Every rule.
@@ -57,6 +58,9 @@ enum Tally {
 #[derive(Serialize)]
 struct Alert<'a> {
     alert: &'static str,
+    /// Whose subject it is, if a tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
     rule: &'a str,
     subject: &'a str,
     /// What the parts of the subject are.
@@ -101,9 +105,12 @@ impl Operator for Risk {
         verdict
     }
 
-    fn forget(&mut self, _: Option<&str>, user: &str) {
+    fn forget(&mut self, tenant: Option<&str>, user: &str) {
         for guard in &mut self.guards {
-            guard.subjects.retain(|subject| subject.split(SEPARATOR).all(|part| part != user));
+            guard.subjects.retain(|subject| {
+                let (of, parts) = subject.split_once(SEPARATOR).unwrap_or_default();
+                of != tenant.unwrap_or_default() || parts.split(SEPARATOR).all(|part| part != user)
+            });
         }
     }
 
@@ -151,7 +158,9 @@ impl Guard {
             },
         };
         let time_ms = seen.event.time_ms;
-        let subject = self.subjects.use_or_make(&parts.join(SEPARATOR), || Subject::new(rule));
+        let tenant = rule.tenant_of(seen);
+        let key = format!("{}{SEPARATOR}{}", tenant.unwrap_or_default(), parts.join(SEPARATOR));
+        let subject = self.subjects.use_or_make(&key, || Subject::new(rule));
         let count = match &mut subject.tally {
             Tally::Events(rate) => rate.add(time_ms, rule.window_ms),
             Tally::Things(things) => {
@@ -164,7 +173,7 @@ impl Guard {
         let name = parts.join("/");
         if time_ms >= subject.quiet_until_ms {
             subject.quiet_until_ms = time_ms.saturating_add(rule.cooldown_ms);
-            out.push(rule.alert(seen, &name, count));
+            out.push(rule.alert(seen, tenant, &name, count));
         }
         if !rule.quarantines {
             return Ok(());
@@ -179,10 +188,11 @@ impl Guard {
 }
 
 impl RiskRule {
-    fn alert(&self, seen: &Seen<'_>, subject: &str, count: u32) -> Emission {
+    fn alert(&self, seen: &Seen<'_>, tenant: Option<&str>, subject: &str, count: u32) -> Emission {
         let (time_ms, position) = (seen.event.time_ms, seen.message.position);
         let alert = Alert {
             alert: "risk",
+            tenant,
             rule: &self.name,
             subject,
             by: self.by.iter().map(ToString::to_string).collect(),
@@ -193,7 +203,8 @@ impl RiskRule {
             quarantined: self.quarantines,
             evidence: format!("{}-{}", position.source, position.offset),
         };
-        Emission::json(topics::ALERTS, &format!("{}/{subject}", self.name), &alert, seen.message.time_ms)
+        let key = format!("{}/{subject}", self.name);
+        Emission::json(topics::ALERTS, &tenant_key(tenant, &key), &alert, seen.message.time_ms)
     }
 }
 

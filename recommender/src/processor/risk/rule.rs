@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::rules::Rule;
 use crate::processor::document::{Document, Place};
-use crate::recommender::Seen;
+use crate::recommender::{Seen, tenant_key};
 
 /// Longest window: a week.
 const WINDOW_MAX_MS: i64 = 7 * 86_400_000;
@@ -69,6 +69,11 @@ impl RiskRule {
         })
     }
 
+    /// The tenant that an event's subject is of: where it goes by what is a tenant's own.
+    pub(super) fn tenant_of<'s>(&self, seen: &Seen<'s>) -> Option<&'s str> {
+        seen.tenant.filter(|_| self.by.iter().any(Part::is_of_tenant))
+    }
+
     /// Whether an event is one of those that count.
     pub(super) fn covers(&self, seen: &Seen<'_>) -> bool {
         self.actions.is_empty() || self.actions.iter().any(|action| action == seen.action)
@@ -98,9 +103,15 @@ impl Part {
         text.filter(|text| !text.is_empty())
     }
 
-    /// The same, hashed.
+    /// Whether tenants have their own.
+    fn is_of_tenant(&self) -> bool {
+        !matches!(self, Self::Place(_))
+    }
+
+    /// The same, hashed: those of two tenants are two.
     pub(super) fn hash_of(&self, seen: &Seen<'_>, document: &Document<'_>) -> Option<u64> {
-        self.of(seen, document).map(|text| xxh3_64(text.as_bytes()))
+        let tenant = seen.tenant.filter(|_| self.is_of_tenant());
+        self.of(seen, document).map(|text| xxh3_64(tenant_key(tenant, &text).as_bytes()))
     }
 }
 

@@ -102,6 +102,39 @@ fn many_from_one_address_on_one_item_are_a_farm() {
 }
 
 #[test]
+fn tenants_with_the_same_users_are_counted_apart_and_an_address_is_not() {
+    let mut shop =
+        Shop::new("fast: by=user limit=2 window=1h, farm: by=@header.ip distinct=user limit=3 window=1h");
+    let mut act = |tenant: &str, user: &str| {
+        let event =
+            format!(r#"{{"user_id":"{user}","item_id":"i","action":"view","ts":{T},"tenant":"{tenant}"}}"#);
+        let (learnt, out) = shop.send("10.0.0.1", &event);
+        (learnt, out.iter().filter_map(alert).collect::<Vec<_>>())
+    };
+    for tenant in ["a", "b", "a", "b"] {
+        assert_eq!(act(tenant, "u"), (true, vec![]));
+    }
+    let (learnt, alerts) = act("a", "u");
+    assert_eq!((learnt, alerts[0].0.as_str()), (false, "a\u{1f}fast/u"));
+    assert_eq!(alerts[0].1["tenant"], "a");
+    // u of a, u of b, v of a are three users of one address; v of b is the fourth.
+    assert!(act("a", "v").0);
+    let (learnt, alerts) = act("b", "v");
+    assert_eq!((learnt, alerts[0].0.as_str(), alerts[0].1.get("tenant")), (false, "farm/10.0.0.1", None));
+    let position = Position { source: "users-0", offset: 0 };
+    let headers: [(&[u8], Option<&[u8]>); 1] = [(b"tenant", Some(b"a"))];
+    let (topic, key) = ("users", Some(&b"u"[..]));
+    let gone = Incoming { topic, position, key, value: None, headers: &headers, time_ms: T };
+    shop.processor.process(&gone, &mut Vec::new()).expect("a good record");
+    let mut learnt = |tenant: &str| {
+        let event =
+            format!(r#"{{"user_id":"u","item_id":"i","action":"view","ts":{T},"tenant":"{tenant}"}}"#);
+        shop.send("", &event).0
+    };
+    assert_eq!(["a", "b"].map(&mut learnt), [true, false], "forgotten in its tenant alone");
+}
+
+#[test]
 fn bursts_of_ratings_and_alerts_that_refuse_nothing() {
     let mut shop = Shop::new(
         "burst: by=item actions=rate limit=2 window=1h, wide: by=user distinct=item limit=2 window=1m then=alert",
@@ -189,7 +222,7 @@ fn saved_anywhere_it_goes_on_as_if_nothing_had_happened() {
     let (_, bytes) = whole.processor.bytes().into_iter().find(|(name, _)| *name == "risk").unwrap();
     assert!(bytes > 0 && bytes < 4000, "{bytes}");
     let subject = Subject::new(&risk.guards[0].rule);
-    risk.guards[0].subjects.use_or_make("u1", || subject);
+    risk.guards[0].subjects.use_or_make("\u{1f}u1", || subject);
     risk.forget(None, "u1");
     assert!(risk.guards[0].subjects.iter_mut().next().is_none());
 }
