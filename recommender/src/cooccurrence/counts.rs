@@ -25,8 +25,8 @@ use crate::ids::{ItemIdx, Renumbering};
 use crate::state::memory::{self, steady};
 use crate::state::snapshot::{Reader, Snapshot, SnapshotError, Writer};
 
-/// Units of weight: `weight` and `forward` count 1/4096.
-pub const UNIT: f32 = 4096.0;
+/// Units of weight: `weight` and `forward` count 1/1024.
+pub const UNIT: f32 = 1024.0;
 
 /// So many neighbours are left to each item where memory is short.
 const FEW: usize = 4;
@@ -249,11 +249,11 @@ mod tests {
         pairs.learn(A, &[B], true, 100);
         let get = |i, j| pairs.pair(i, j).map(|pair| (pair.count, pair.weight, pair.forward));
         // A and B met twice at distance 1, once in each order.
-        assert_eq!(get(A, B), Some((2, 8192, 4096)));
-        assert_eq!(get(B, A), Some((2, 8192, 4096)));
-        // A and C at distance 2: 4096/√2 = 2896.3, 4096/2 = 2048; C never came before A.
-        assert_eq!(get(A, C), Some((1, 2896, 2048)));
-        assert_eq!(get(C, A), Some((1, 2896, 0)));
+        assert_eq!(get(A, B), Some((2, 2048, 1024)));
+        assert_eq!(get(B, A), Some((2, 2048, 1024)));
+        // A and C at distance 2: 1024/√2 = 724.1, 1024/2 = 512; C never came before A.
+        assert_eq!(get(A, C), Some((1, 724, 512)));
+        assert_eq!(get(C, A), Some((1, 724, 0)));
         assert_eq!(pairs.len(), 6);
     }
 
@@ -263,7 +263,7 @@ mod tests {
         pairs.learn(A, &[], true, 100);
         pairs.learn(B, &[A], true, 100);
         pairs.learn(A, &[B], false, 100);
-        assert_eq!(pairs.pair(A, B).map(|pair| (pair.count, pair.weight)), Some((1, 8192)));
+        assert_eq!(pairs.pair(A, B).map(|pair| (pair.count, pair.weight)), Some((1, 2048)));
     }
 
     #[test]

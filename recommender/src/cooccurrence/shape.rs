@@ -34,9 +34,9 @@ impl Shape {
             weight |= pair.weight;
             forward |= pair.forward;
         }
-        // With a bit each that stays 0, and place for what one event adds: a unit, of 13 bits.
+        // With a bit each that stays 0, and place for what one event adds: a unit, of 11 bits.
         let (item, count) = (width(item).max(8), width(count).max(4) + 1);
-        let (weight, forward) = (width(weight).max(14) + 1, width(forward).max(14) + 1);
+        let (weight, forward) = (width(weight).max(12) + 1, width(forward).max(12) + 1);
         let Some(spare) = 64u32.checked_sub(item + count + weight + forward) else { return Self::WIDE };
         // Items first: in a young row the next may well be of a greater index.
         let item = (item + spare / 4).min(31);
@@ -221,12 +221,12 @@ mod tests {
 
     #[test]
     fn numbers_grow_side_by_side_until_one_is_full() {
-        let pair = |n: u32| Pair { item: ItemIdx(77), count: n, weight: n * 4096, forward: n * 3 };
+        let pair = |n: u32| Pair { item: ItemIdx(77), count: n, weight: n * 1024, forward: n * 3 };
         let shape = Shape::of([pair(9)].into_iter());
         let mut words = [0];
         shape.pack(&pair(0), &mut words);
         let mut grown = 0;
-        while let Some(word) = shape.grown(words[0], 1, 4096, 3) {
+        while let Some(word) = shape.grown(words[0], 1, 1024, 3) {
             words[0] = word;
             grown += 1;
             assert_eq!(shape.unpack(&words), pair(grown));

@@ -330,7 +330,7 @@ mod tests {
                 ("users-of-items", 5, 3),
                 ("events-of-items", 5, 3),
                 // Items 1 and 2, both ways, met by the ghost and by user 1.
-                ("weight-of-pairs", 4 * 4096, 2 * 4096),
+                ("weight-of-pairs", 4 * 1024, 2 * 1024),
                 ("postings", 2, 0),
             ]
         );

@@ -5,7 +5,7 @@
 //! ```text
 //! header │ kinds │ older │ times: gaps, oldest first │ marks, oldest first │ traces, newest first
 //!  3 words  what    items       of the events              item and number      of the latest events:
-//!           acts    liked       in minutes                 of the kind          record and exact time
+//!           acts    liked       in minutes                 of the kind          record and second
 //!           were    before
 //! ```
 //!
@@ -14,7 +14,7 @@
 //! | item, in as many bits as the greatest index in the history has | as long as the event | everything |
 //! | kind: action, sign, whether the user came back later; a number into the list of those there are, of no bits if there is one | as long | forgetting, ranking |
 //! | minute, as the gap to the event before, Golomb coded; a gap of its own says "at the very same time" | as long | forgetting: decayed sums count by the minute |
-//! | stream, offset and millisecond | the latest `TRACES` events, and until the finest windows have passed | evidence, forgetting |
+//! | stream, offset and second; of the newest the millisecond | the latest `TRACES` events, and until the finest windows have passed | evidence, forgetting |
 //!
 //! An event that leaves takes all of this with it. The item it liked stays known a while longer: recommending what the
 //! user has long had is the most embarrassing answer there is.
@@ -43,7 +43,7 @@ pub struct Visit {
     pub superseded: bool,
     /// The record it came in, of the latest events.
     pub origin: Option<Origin>,
-    /// When, up to [`FAR`]; of events without origin, the minute.
+    /// When, up to [`FAR`]; of all but the newest event the second, and of those without origin the minute.
     pub time_ms: i64,
 }
 
@@ -72,10 +72,11 @@ pub const HISTORY_MAX: usize = 5_000;
 /// Of how many of a user's latest events the record is known.
 pub(crate) const TRACES: usize = 8;
 
-/// For this long an event's exact time is kept, so that it can be taken back from windows of buckets under a minute.
+/// For this long an event's second is kept, so that it can be taken back from windows of buckets under a minute, which
+/// begin with a second.
 const EXACT_MS: i64 = 300_000;
 
-/// Most events whose exact time is kept on that account.
+/// Most events whose second is kept on that account.
 const TRACES_MAX: usize = 62;
 
 /// How many liked items are remembered beyond the events. At the bound, further ones are forgotten.
@@ -83,6 +84,9 @@ const OLDER_MAX: usize = 4096;
 
 /// Indexes of items end below this.
 const ITEMS_MAX: u32 = 1 << 28;
+
+/// To what precision times are kept of the latest events.
+const SECOND_MS: i64 = 1000;
 
 /// To what precision times are kept.
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -92,7 +96,7 @@ const GAP_MAX: u64 = 1 << 34;
 
 const KIND_BITS: u32 = 11;
 const SOURCE_BITS: u32 = 16;
-const WITHIN_MINUTE_BITS: u32 = 16;
+const WITHIN_MINUTE_BITS: u32 = 6;
 const HEADER_BITS: usize = 3 * 64;
 
 /// Gap codes are tuned anew when a history has grown to these lengths.
@@ -272,7 +276,7 @@ impl Ring {
         self.marks().filter(|(_, kind)| kind.is_liked()).map(|(item, _)| item)
     }
 
-    /// The same, each with its time in ms since 1970: exact, or the minute.
+    /// The same, each with its time in ms since 1970: exact, or the second or minute it was in.
     pub(crate) fn liked_at(&self) -> impl Iterator<Item = (ItemIdx, i64)> {
         self.newest_first().filter(Visit::is_liked).map(|visit| (visit.item, visit.time_ms))
     }
@@ -486,12 +490,12 @@ impl Ring {
                 end = self.bits.insert(at, SOURCE_BITS + 1, u64::from(own.source.0) << 1 | 1, end);
             }
         }
-        self.bits.insert(at, WITHIN_MINUTE_BITS, (time_ms % MINUTE_MS) as u64, end)
+        self.bits.insert(at, WITHIN_MINUTE_BITS, (time_ms % MINUTE_MS / SECOND_MS) as u64, end)
     }
 
     /// The trace at `at` — the time within its minute, the source if it is another, the gap of offsets — and its end.
     fn trace(&self, header: &Header, at: usize) -> ((i64, Option<SourceId>, i64), usize) {
-        let within_ms = self.bits.get(at, WITHIN_MINUTE_BITS) as i64;
+        let within_ms = self.bits.get(at, WITHIN_MINUTE_BITS) as i64 * SECOND_MS;
         let mut at = at + WITHIN_MINUTE_BITS as usize;
         let other = self.bits.get(at, SOURCE_BITS + 1);
         let source = (other & 1 == 1).then_some(SourceId((other >> 1) as u16));
@@ -752,8 +756,12 @@ mod tests {
     #[test]
     fn an_event_comes_back_as_it_went_in() {
         let mut ring = Ring::default();
-        let visits =
-            [visit(0, 1, 0), visit(ITEMS_MAX - 1, -1, FAR / 3), visit(5, 0, 1 << 40), visit(6, 1, 1 << 32)];
+        let visits = [
+            visit(0, 1, 0),
+            visit(ITEMS_MAX - 1, -1, FAR / 3000 * 1000),
+            visit(5, 0, 1000 << 30),
+            visit(6, 1, 777 << 20),
+        ];
         visits.iter().for_each(|&visit| push(&mut ring, visit, 10));
         assert!(ring.oldest_first().eq(visits));
         assert!(ring.newest_first().eq(visits.into_iter().rev()));
@@ -767,18 +775,18 @@ mod tests {
         let mut ring = Ring::default();
         for (n, item) in (0..).zip([9, 8, 9, 7]) {
             assert_eq!(ring.supersede(ItemIdx(item)), n == 2);
-            push(&mut ring, visit(item, 1, n), 3);
+            push(&mut ring, visit(item, 1, n * SECOND_MS), 3);
         }
         assert!(ring.liked().eq([7, 9, 8].map(ItemIdx)));
-        assert!(ring.liked_at().eq([(ItemIdx(7), 3), (ItemIdx(9), 2), (ItemIdx(8), 1)]));
+        assert!(ring.liked_at().eq([(ItemIdx(7), 3000), (ItemIdx(9), 2000), (ItemIdx(8), 1000)]));
         assert_eq!(ring.len(), 3);
         assert!(ring.older().eq([ItemIdx(9)]) && ring.is_older(ItemIdx(9)) && !ring.is_older(ItemIdx(8)));
-        push(&mut ring, visit(6, -1, 5), 3);
+        push(&mut ring, visit(6, -1, 5005), 3);
         assert!(ring.signs().eq([(ItemIdx(6), -1), (ItemIdx(7), 1), (ItemIdx(9), 1)]));
         let renumbering = Renumbering::dropping_least(&[9, 9, 9, 9, 9, 9, 9, 0, 0, 9], 2);
         ring.renumber(&renumbering);
         assert!(ring.signs().eq([(ItemIdx(6), -1), (ItemIdx(7), 1)]));
-        assert_eq!(ring.newest_first().map(|visit| visit.time_ms).collect::<Vec<_>>(), [5, 2]);
+        assert_eq!(ring.newest_first().map(|visit| visit.time_ms).collect::<Vec<_>>(), [5005, 2000]);
         assert!(ring.older().eq([ItemIdx(7)]));
     }
 
@@ -793,20 +801,23 @@ mod tests {
             );
         }
         assert_eq!(ring.newest_first().filter(|visit| visit.origin.is_some()).count(), TRACES);
-        // 17 bits of item and 11 of time each, a header of 24 bytes, eight traces of some 6 bytes.
-        assert!(ring.size_bytes() <= 260, "{}", ring.size_bytes());
+        // 17 bits of item and 11 of time each, a header of 24 bytes, eight traces of some 5 bytes.
+        assert!(ring.size_bytes() <= 250, "{}", ring.size_bytes());
     }
 
     #[test]
-    fn within_minutes_every_time_is_exact_and_later_the_minute_is() {
+    fn within_minutes_every_second_is_known_and_later_the_minute_is() {
         let mut ring = Ring::default();
         let times: Vec<i64> = (0..40).map(|n| 1_700_000_000_000 + n * 7_001).collect();
         times.iter().for_each(|&time_ms| push(&mut ring, visit(1, 1, time_ms), 100));
-        assert!(ring.oldest_first().map(|visit| visit.time_ms).eq(times.iter().copied()));
+        let floor = |time_ms: &i64, unit: i64| time_ms / unit * unit;
+        let seconds: Vec<i64> = times.iter().map(|time_ms| floor(time_ms, SECOND_MS)).collect();
+        let kept: Vec<i64> = ring.oldest_first().map(|visit| visit.time_ms).collect();
+        assert!(kept[..39] == seconds[..39] && kept[39] == times[39], "the newest to the millisecond");
         push(&mut ring, visit(2, 1, times[39] + 2 * EXACT_MS), 100);
         let kept: Vec<i64> = ring.oldest_first().map(|visit| visit.time_ms).collect();
-        assert!(kept[33..40] == times[33..], "the latest");
-        assert!(kept[..33].iter().zip(&times).all(|(&kept, time)| kept == time / MINUTE_MS * MINUTE_MS));
+        assert!(kept[33..40] == seconds[33..], "the latest");
+        assert!(kept[..33].iter().zip(&times).all(|(&kept, time)| kept == floor(time, MINUTE_MS)));
     }
 
     proptest! {
@@ -848,7 +859,9 @@ mod tests {
                     let floor = |time_ms: i64| time_ms / MINUTE_MS;
                     prop_assert_eq!(floor(kept.time_ms), floor(told.time_ms));
                     let exact = back < TRACES || told.time_ms > newest - EXACT_MS && back < TRACES_MAX;
-                    prop_assert!(!exact || kept.time_ms == told.time_ms && kept.origin == told.origin);
+                    // To the second; to the millisecond the newest, and those at the very same time.
+                    let second = back > 0 && kept.time_ms == told.time_ms / SECOND_MS * SECOND_MS;
+                    prop_assert!(!exact || kept.origin == told.origin && (second || kept.time_ms == told.time_ms));
                     let rest = Visit { time_ms: told.time_ms, origin: told.origin, ..*kept };
                     prop_assert_eq!(&rest, told);
                 }
