@@ -288,13 +288,14 @@ def test_alerts_are_posted_again_until_they_are_taken_and_never_after(start_brok
     [
         (
             "recommender.monitors=a: topic=t colour=red",
-            "rule `a`: field `colour` is unknown; there are topic, field, measure, season, bucket, by, time, alpha, "
-            "warmup, threshold, side, cooldown, floor, keys",
+            "rule `a`: field `colour` is unknown; there are topic, field, by, time, measure, season, bucket, alpha, "
+            "warmup, threshold, side, cooldown, idle, floor, keys",
         ),
         (
             "recommender.monitors=a: topic=kindred.hot",
             "rule `a`: field `topic` is `kindred.hot`: topics that begin with `kindred.` or `__` are not for rules",
         ),
+        ("recommender.windows=a: topic=t window=ewm", "rule `a`: field `halflife` is missing"),
         (
             "recommender.regressions=a: topic=t kind=cubic",
             "rule `a`: field `kind` is `cubic`, not one of linear, logistic",
