@@ -2,8 +2,15 @@
 //!
 //! Memory held ([`super::State::size_bytes`]) depends on when vectors grew, and differs after a restart; what is dropped
 //! must not, or the same log would no longer give the same bytes. So the bound of `recommender.memory.max` is kept on
-//! these figures, which no vector's capacity exceeds: tables double when full, histories grow by half, rows by a quarter,
-//! and all give back what they hold beyond that when they shrink.
+//! these figures, which no vector's capacity exceeds: those of every user or item grow by an eighth when full, slots of ids and
+//! rows of pairs by a quarter, lists by as much again, and all give back what they hold beyond that when they shrink.
+//!
+//! ```text
+//! users │ items │ pairs      whichever takes most gives way, down to the next at most:
+//!   │       │       └─ the weakest neighbours of the items that have most
+//!   │       └─ items least acted on lately
+//!   └─ users idle longest
+//! ```
 
 use crate::ids::Renumbering;
 
