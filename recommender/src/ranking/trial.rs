@@ -10,7 +10,7 @@ use crate::ids::ItemIdx;
 use crate::models::{COLUMNS, OPTIONALS, any_name};
 
 /// How long a list is.
-const ITEMS: usize = 10;
+const ITEMS: u32 = 10;
 /// The place of all models together.
 const FUSED: usize = COLUMNS + OPTIONALS;
 
@@ -43,12 +43,13 @@ impl Trial {
 
 /// Whether the item at `taken` is among the best of `values`, of those that are `shown` (above 0); equals by index.
 pub(crate) fn is_listed(values: &[f32], shown: &[f32], items: &[ItemIdx], taken: usize) -> bool {
-    let own = values[taken];
-    let is_before = |place: &usize| {
-        shown[*place] > 0.0
-            && (values[*place] > own || (values[*place] == own && items[*place] < items[taken]))
+    let (own, item) = (values[taken], items[taken]);
+    // Without branches, so that several are looked at at a time.
+    let is_before = |((&value, &shown), &other): ((&f32, &f32), &ItemIdx)| {
+        (shown > 0.0) & ((value > own) | ((value == own) & (other < item)))
     };
-    own > 0.0 && (0..values.len()).filter(is_before).count() < ITEMS
+    let before: u32 = values.iter().zip(shown).zip(items).map(|place| u32::from(is_before(place))).sum();
+    own > 0.0 && before < ITEMS
 }
 
 #[cfg(test)]
