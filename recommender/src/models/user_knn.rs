@@ -7,10 +7,8 @@
 //! The weighting is that of session kNN (V-SkNN: Ludewig & Jannach, UMUAI 2018), applied to users; a visit without
 //! a user is a user of one visit, so it is session kNN there.
 
-use std::hint;
-
 use crate::ids::{ItemIdx, UserIdx};
-use crate::math::ln;
+use crate::math::{greater, ln};
 use crate::state::State;
 use crate::state::postings::POSTING_MAX;
 
@@ -36,11 +34,14 @@ const TOUCHED: usize = 64;
 /// Reusable memory.
 #[derive(Debug, Default)]
 pub(crate) struct Nearby {
-    /// Position in `found` plus one, in the slot of the user's hash or the next free one behind it.
+    /// Position in `users` plus one, in the slot of the user's hash or the next free one behind it.
     places: Vec<u16>,
-    found: Vec<(f32, UserIdx)>,
-    /// Those as numbers, the nearest least.
+    users: Vec<UserIdx>,
+    /// How like each is, in the order of `users`.
+    likeness: Vec<f32>,
+    /// Both as one number, the nearest least.
     keys: Vec<u64>,
+    nearest: Vec<(f32, UserIdx)>,
 }
 
 impl Nearby {
@@ -53,18 +54,18 @@ impl Nearby {
     ) -> &[(f32, UserIdx)] {
         self.places.clear();
         self.places.resize(SLOTS, 0);
-        self.found.clear();
+        self.users.clear();
+        self.likeness.clear();
         let total = state.users.with_likes().max(1) as f32;
         let mut decay = 1.0;
         for &item in history.iter().take(HISTORY_ASKED) {
             let idf = ln(total / state.items.users(item).max(1) as f32).max(0.0) + 0.1;
-            for user in state.postings.users(item) {
-                self.add(user, decay * idf);
-            }
+            // Not a loop: what is flattened is faster walked from within.
+            state.postings.users(item).for_each(|user| self.add(user, decay * idf));
             decay *= DECAY;
         }
         self.keep_nearest(state, own);
-        &self.found
+        &self.nearest
     }
 
     fn add(&mut self, user: UserIdx, amount: f32) {
@@ -72,12 +73,13 @@ impl Nearby {
         loop {
             match usize::from(self.places[slot]) {
                 0 => {
-                    self.found.push((amount, user));
-                    self.places[slot] = self.found.len() as u16;
+                    self.users.push(user);
+                    self.likeness.push(amount);
+                    self.places[slot] = self.users.len() as u16;
                     return;
                 }
-                place if self.found[place - 1].1 == user => {
-                    self.found[place - 1].0 += amount;
+                place if self.users[place - 1] == user => {
+                    self.likeness[place - 1] += amount;
                     return;
                 }
                 _ => slot = (slot + 1) % SLOTS,
@@ -86,27 +88,26 @@ impl Nearby {
     }
 
     fn keep_nearest(&mut self, state: &State, own: Option<UserIdx>) {
-        self.found.retain(|&(_, user)| Some(user) != own);
-        for found in self.found.chunks_mut(TOUCHED) {
-            // What each liked lies all over memory: asking for all first lets the processor wait for all at once.
-            hint::black_box(found.iter().fold(0, |sum, &(_, user)| sum ^ state.users.likes(user)));
-            for (similarity, user) in found {
-                *similarity /= (state.users.likes(*user).max(1) as f32).sqrt();
-            }
+        let mut likes = [0.0; TOUCHED];
+        for (likeness, users) in self.likeness.chunks_mut(TOUCHED).zip(self.users.chunks(TOUCHED)) {
+            // Looked up first, so that the processor waits for all at once, and divides by several at a time.
+            likes.iter_mut().zip(users).for_each(|(likes, &user)| *likes = state.users.likes(user) as f32);
+            likeness.iter_mut().zip(&likes).for_each(|(sum, &likes)| *sum /= greater(likes, 1.0).sqrt());
         }
-        // As numbers, which are sorted faster: likeness is above 0, so its bits are in its order.
+        // Likeness is above 0, so its bits are in its order; numbers are sorted faster than pairs.
         let key =
-            |&(similarity, user): &(f32, UserIdx)| u64::from(!similarity.to_bits()) << 32 | u64::from(user.0);
+            |(likeness, user): (&f32, &UserIdx)| u64::from(!likeness.to_bits()) << 32 | u64::from(user.0);
+        let others = self.likeness.iter().zip(&self.users).filter(|&(_, &user)| Some(user) != own);
         self.keys.clear();
-        self.keys.extend(self.found.iter().map(key));
+        self.keys.extend(others.map(key));
         if self.keys.len() > NEIGHBOURS {
             self.keys.select_nth_unstable(NEIGHBOURS - 1);
             self.keys.truncate(NEIGHBOURS);
         }
         // In a fixed order, so that sums of floats come out the same wherever the users stood in the postings.
         self.keys.sort_unstable();
-        self.found.clear();
+        self.nearest.clear();
         let near = |&key: &u64| (f32::from_bits(!(key >> 32) as u32), UserIdx(key as u32));
-        self.found.extend(self.keys.iter().map(near));
+        self.nearest.extend(self.keys.iter().map(near));
     }
 }

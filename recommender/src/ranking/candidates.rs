@@ -4,7 +4,7 @@
 //! away and the hottest items of each half-life join them. The table is dense over items and reused between requests:
 //! nothing is cleared but what was touched.
 
-use std::hint;
+use std::{array, hint};
 
 use super::strongest::Strongest;
 use crate::cooccurrence::Columns;
@@ -136,7 +136,9 @@ impl Scratch {
             let own = if *place == 0 { next as u32 } else { *place };
             *place = own;
             let row = &mut rows[own as usize - 1].0[FIRST..FIRST + N];
-            row.iter_mut().zip(said).for_each(|(sum, value)| *sum += value);
+            // All read before any is written: they are added at once.
+            let sums: [f32; N] = array::from_fn(|column| row[column] + said[column]);
+            row.copy_from_slice(&sums);
         }
         self.items.truncate(next);
     }

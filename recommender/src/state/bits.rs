@@ -36,9 +36,11 @@ impl Bits {
     /// `n` bits from `at` on, at most 64; 0 behind the end.
     pub(crate) fn get(&self, at: usize, n: u32) -> u64 {
         let (word, shift) = (at / 64, at % 64);
-        let low = self.words.get(word).copied().unwrap_or(0) >> shift;
-        let high = self.words.get(word + 1).copied().unwrap_or(0) << 1 << (63 - shift);
-        (low | high) & mask(n)
+        let (low, high) = match self.words.get(word..word + 2) {
+            Some(&[low, high]) => (low, high),
+            _ => (self.words.get(word).copied().unwrap_or(0), 0),
+        };
+        (low >> shift | high << 1 << (63 - shift)) & mask(n)
     }
 
     /// Overwrites `n` bits from `at` on, which must be before the end, by those of `value`.
