@@ -13,14 +13,16 @@
 #![allow(clippy::print_stdout, reason = "a bench reports to the terminal")]
 #![allow(missing_docs, reason = "not a library")]
 
+mod common;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
 use std::time::Duration;
 
+use common::Start;
 use recommender::evaluation::{Format, Log, csv};
 use recommender::{Config, Metric, Position, Recommender, Request};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -53,11 +55,7 @@ fn config(model: &str) -> Result<Config, Box<dyn Error>> {
     if Recommender::optional_models().any(|name| name == model) {
         config.set("recommender.models", model)?;
     }
-    let set = std::env::var("SET").unwrap_or_default();
-    for setting in set.split(';').filter(|setting| !setting.is_empty()) {
-        let (key, value) = setting.split_once('=').ok_or("SET is KEY=VALUE, with ; between")?;
-        config.set(key, value)?;
-    }
+    common::set(&mut config)?;
     Ok(config)
 }
 
@@ -117,18 +115,4 @@ fn times(of: &[&str], ask: impl Fn(&str) -> usize) -> Value {
     let asked = times.len();
     let mean = us(times.iter().sum::<Duration>()) / asked.max(1) as f64;
     json!({"asked": asked, "listed": listed, "mean_us": mean, "p50_us": at(0.5), "p90_us": at(0.9), "p99_us": at(0.99)})
-}
-
-/// A point in the processor time of this thread.
-struct Start(Duration);
-
-impl Start {
-    fn now() -> Self {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Self(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
-    }
-
-    fn elapsed(&self) -> Duration {
-        Self::now().0 - self.0
-    }
 }

@@ -12,32 +12,19 @@
 //! falls off as 1/rank, over the whole and within each taste. Reported: events learnt a second, decoded and as
 //! JSON bytes; the same with what stands beside the recommender, and without parts of that; the distribution of the time of
 //! one answer with the full state; bytes by part, which `recommender.memory.max` is held against after every hundredth of
-//! the events. Times are the thread's
-//! processor time, which other programs on the machine disturb little.
+//! the events. Times are the thread's processor time, which other programs on the machine disturb little.
 #![allow(clippy::print_stdout, reason = "a bench reports to the terminal")]
 #![allow(missing_docs, reason = "not a library")]
 
+mod common;
+
 use std::time::Duration;
 
+use common::Start;
 use recommender::{Config, Emission, Event, Incoming, Position, Processor, Recommender, Report, Request};
-use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A point in the processor time of this thread.
-struct Start(Duration);
-
-impl Start {
-    fn now() -> Self {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Self(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
-    }
-
-    fn elapsed(&self) -> Duration {
-        Self::now().0 - self.0
-    }
-}
 
 /// The shape of the made-up behaviour.
 struct Shape {
@@ -101,10 +88,7 @@ fn main() {
 /// The default settings, with what `SET` (`key=value;key=value`) changes.
 fn config() -> Config {
     let mut config = Config::default();
-    let set = std::env::var("SET").unwrap_or_default();
-    for (key, value) in set.split(';').filter_map(|setting| setting.split_once('=')) {
-        config.set(key, value).expect("SET names settings and their values");
-    }
+    common::set(&mut config).expect("SET names settings and their values");
     config
 }
 
