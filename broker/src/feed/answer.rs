@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::input::InputBatch;
-use super::output::Outgoing;
+use super::outgoing::Outgoing;
 use super::{STEP_BYTES, Worker};
 use crate::catalog::{NewTopic, check_name};
 use crate::handlers::Cx;

@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::output::{Batches, Outgoing, lay_out};
+use super::outgoing::Outgoing;
+use super::output::{Batches, lay_out};
 use super::step::Step;
 use super::{GROUP, journal, member};
 use crate::catalog::{CatalogError, OFFSETS_TOPIC, STEPS_TOPIC};

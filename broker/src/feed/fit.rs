@@ -12,7 +12,7 @@ use protocol::records::BatchBuilder;
 use protocol::types::TimestampMs;
 use recommender::processor::topics;
 
-use super::output::Outgoing;
+use super::outgoing::Outgoing;
 use crate::catalog::STEPS_TOPIC;
 
 /// What is said of what was cut.

@@ -18,7 +18,7 @@ use super::commit::Committed;
 use super::input::{InputBatch, Inputs};
 use super::journal;
 use super::metrics::FeedMetrics;
-use super::output::Outgoing;
+use super::outgoing::Outgoing;
 use super::step::{Entry, InputId, Slice, Span, Step};
 use super::{LEARN_AT_ONCE, TAKE_EVERY};
 use crate::handlers::Cx;

@@ -14,6 +14,7 @@
 //! | `answer` | questions of `kindred.requests`, and their replies |
 //! | `render` | the JSON of lists |
 //! | `step` | what one transaction holds |
+//! | `outgoing` | a record to be written |
 //! | `output` | records into batches |
 //! | `fit` | records too large for their topic: dead letters, cut if need be |
 //! | `commit` | steps into transactions |
@@ -44,6 +45,7 @@ mod learn;
 mod learner;
 mod member;
 mod metrics;
+mod outgoing;
 mod output;
 mod post;
 mod rebuild;
@@ -73,7 +75,7 @@ use keep::Snapshots;
 use learner::{Due, Learner};
 use member::{Member, Reading};
 use metrics::FeedMetrics;
-use output::Outgoing;
+use outgoing::Outgoing;
 use rebuild::Rebuild;
 use step::{Step, Taken};
 

@@ -1,17 +1,16 @@
-//! Records for the recommender's own topics, and the batches they are written in.
+//! The topics that the recommender writes, and the batches of their records.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::records::{BatchBuilder, Header, Record};
+use protocol::records::BatchBuilder;
 use protocol::types::{PartitionIndex, Sequence, TimestampMs};
-
 use recommender::processor::topics;
-use recommender::{Body, Emission};
 use tracing::warn;
 
 use super::fit;
+use super::outgoing::Outgoing;
 use crate::catalog::{Catalog, CatalogError, NewTopic, STEPS_TOPIC, Topic};
 use crate::coordinator::transaction::state::Producer;
 use crate::partitioner::partition_of;
@@ -22,66 +21,6 @@ const BATCH_BYTES: usize = 256 << 10;
 const STEP_BYTES_MAX: usize = 16 << 20;
 /// After so many bytes steps that nobody needs any more can be removed from the disk.
 const STEPS_SEGMENT_BYTES: usize = 32 << 20;
-
-/// A record to be written.
-#[derive(Clone, Debug)]
-pub(super) struct Outgoing {
-    pub(super) topic: Cow<'static, str>,
-    pub(super) timestamp: TimestampMs,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
-impl Outgoing {
-    /// A list under its key; a tombstone without value.
-    pub(super) fn list(topic: &'static str, timestamp_ms: i64, key: Vec<u8>, value: Option<Vec<u8>>) -> Self {
-        let timestamp = TimestampMs(timestamp_ms);
-        Self { topic: topic.into(), timestamp, key: Some(key), value, headers: Vec::new() }
-    }
-
-    /// What is to be written because of `record`.
-    pub(super) fn because_of(record: &Record<'_>, emission: Emission, now: TimestampMs) -> Self {
-        let Emission { topic, body, headers } = emission;
-        let own =
-            headers.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), Some(value.into_bytes())));
-        let (key, value, time, headers) = match body {
-            Body::Own { key, value, time_ms } => (key, value, TimestampMs(time_ms), own.collect()),
-            Body::AsReceived => {
-                let received = record.headers();
-                let received = received.map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec)));
-                let copy = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-                (copy(record.key), copy(record.value), record.timestamp, received.chain(own).collect())
-            }
-        };
-        // Retention goes by the time: what went wrong with an old event is news all the same.
-        let timestamp = if topic == topics::DEAD_LETTER { now } else { time };
-        Self { topic, timestamp, key, value, headers }
-    }
-
-    /// A summary, which is because of no record.
-    pub(super) fn summary(emission: Emission) -> Option<Self> {
-        let Body::Own { key, value, time_ms } = emission.body else { return None };
-        let headers = emission.headers.into_iter();
-        let headers = headers.map(|(name, value)| (name.as_bytes().to_vec(), Some(value.into_bytes())));
-        let (topic, timestamp) = (emission.topic, TimestampMs(time_ms));
-        Some(Self { topic, timestamp, key, value, headers: headers.collect() })
-    }
-
-    /// Appends it to a batch.
-    pub(super) fn append_to(&self, batch: &mut BatchBuilder) {
-        let headers = self.headers.iter();
-        let headers: Vec<Header<'_>> = headers.map(|(name, value)| (&name[..], value.as_deref())).collect();
-        batch.append(self.timestamp, self.key.as_deref(), self.value.as_deref(), &headers);
-    }
-
-    /// About what it takes in memory.
-    pub(super) fn size_bytes(&self) -> usize {
-        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter().map(|(name, value)| name.len() + bytes(value));
-        bytes(&self.key) + bytes(&self.value) + headers.sum::<usize>() + size_of::<Self>()
-    }
-}
 
 /// The topic `name`, which is made if it is not there. Blocks on the disk then.
 ///

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use protocol::types::{Offset, PartitionIndex, TopicId};
 use serde::{Deserialize, Serialize};
 
-use super::output::Outgoing;
+use super::outgoing::Outgoing;
 
 /// A partition that is read, by what does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
